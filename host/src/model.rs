@@ -1,0 +1,16 @@
+//! The functional core: what a catalog holds and how it changes.
+//!
+//! No input or output, no async, no clock, and none of axum, redb and wasmtime: `now` is a parameter, and a decision is
+//! a function from values to values.
+
+pub mod column;
+pub mod connection;
+pub mod id;
+pub mod job;
+pub mod name;
+pub mod object;
+pub mod page;
+pub mod path;
+pub mod principal;
+pub mod settings;
+pub mod sight;
