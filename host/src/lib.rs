@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod api;
 
 pub mod app;
+pub mod clock;
 pub mod config;
 pub mod telemetry;
 
