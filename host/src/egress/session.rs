@@ -9,7 +9,10 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{recipe::Recipe, vault::Secrets};
+use super::{
+    recipe::{Recipe, Target},
+    vault::Secrets,
+};
 use crate::model::{connection::Address, id::ConnectionId};
 
 /// What the operator allows.
@@ -39,6 +42,8 @@ pub struct SessionSpec {
     pub secrets: Secrets,
     /// How to authenticate.
     pub recipe: Recipe,
+    /// What the connector declared it reaches: anything else is refused, with or without a credential.
+    pub reach: Vec<Target>,
 }
 
 /// One connection's way out. Dropped with its last operation, together with its grants.
@@ -153,6 +158,12 @@ impl Egress {
 }
 
 impl Session {
+    /// Where the connection's requests go.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        unimplemented!()
+    }
+
     /// Sends a request through all checks and waits for the whole answer.
     pub async fn send(&self, _request: Request, _budget: &Budget) -> Result<Response, SendError> {
         unimplemented!()
