@@ -1,0 +1,119 @@
+//! The OpenAPI 3.1 document, made from the route table and the types of the bodies.
+
+use std::sync::OnceLock;
+
+use schemars::{SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::ErrorBody,
+    routes::{self, Access, Route},
+};
+
+/// The document. Made once: it depends on nothing but the binary.
+#[must_use]
+pub fn document() -> Value {
+    static DOCUMENT: OnceLock<Value> = OnceLock::new();
+    DOCUMENT.get_or_init(|| build(&routes::table())).clone()
+}
+
+fn build(table: &[Route]) -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.definitions_path = "/components/schemas".into();
+    settings.meta_schema = None;
+    let mut schemas = settings.into_generator();
+    let error = schemas.subschema_for::<ErrorBody>().to_value();
+    let mut paths = Map::new();
+    for route in table {
+        for path in route.paths() {
+            let item = paths.entry(path.replace("{*", "{")).or_insert_with(|| json!({}));
+            item[route.method.as_str().to_ascii_lowercase()] = operation(route, path, &mut schemas, &error);
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Wharfinger",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A live, governed inventory of data platforms. A path of an object is a list of names, \
+                first the connection's key, each percent-encoded as one segment of the URL: `%2F` is part of a name.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" }
+        },
+        "servers": [{ "url": "/" }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas.take_definitions(true),
+            "securitySchemes": { "apiKey": { "type": "http", "scheme": "bearer" } }
+        }
+    })
+}
+
+fn operation(route: &Route, path: &str, schemas: &mut SchemaGenerator, error: &Value) -> Value {
+    let mut responses = Map::new();
+    let success = match route.response {
+        Some(schema) => json!({
+            "description": "Done",
+            "content": { "application/json": { "schema": schema(schemas).to_value() } }
+        }),
+        None => json!({ "description": "Done" }),
+    };
+    responses.insert(route.status.to_string(), success);
+    responses.insert(
+        "default".into(),
+        json!({ "description": "Refused or failed", "content": { "application/json": { "schema": error } } }),
+    );
+    let mut operation = json!({
+        "operationId": operation_id(route, path),
+        "summary": route.summary,
+        "description": demands(route.access),
+        "tags": [path.split('/').nth(1).unwrap_or_default()],
+        "parameters": parameters(route, path),
+        "responses": responses,
+        "security": if route.access == Access::Public { json!([]) } else { json!([{ "apiKey": [] }]) },
+    });
+    if let Some(schema) = route.request {
+        let body =
+            json!({ "required": true, "content": { "application/json": { "schema": schema(schemas).to_value() } } });
+        operation["requestBody"] = body;
+    }
+    operation
+}
+
+/// Unique, and stable as long as method and path are.
+fn operation_id(route: &Route, path: &str) -> String {
+    let words =
+        path.split('/').filter(|s| !s.is_empty()).map(|s| s.trim_matches(|c| "{}*".contains(c)).replace('.', "_"));
+    std::iter::once(route.method.as_str().to_ascii_lowercase()).chain(words).collect::<Vec<_>>().join("_")
+}
+
+fn demands(access: Access) -> String {
+    match access {
+        Access::Public => "For everybody.".into(),
+        Access::Seen => "For every known caller, within what the caller sees.".into(),
+        Access::Owned => "For callers who see the whole object: administrators, governors, and owners of it or of an \
+            ancestor."
+            .into(),
+        Access::Any(permissions) => format!("For callers with {}.", routes::names(permissions).join(" or ")),
+    }
+}
+
+fn parameters(route: &Route, path: &str) -> Value {
+    let mut out = Vec::new();
+    let about_object = route.path.ends_with("{*path}");
+    for name in path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')) {
+        let name = name.trim_start_matches('*');
+        out.push(json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" },
+            "description": if name == "path" { "Names from the connection's key down, each percent-encoded, joined by `/`" } else { "As listed" } }));
+    }
+    if about_object && path.ends_with("{*path}") {
+        out.push(json!({ "name": "namespace", "in": "query", "schema": { "type": "string" },
+            "description": "Namespace of the object itself; the default one where it is left out" }));
+    } else if about_object {
+        out.push(json!({ "name": "id", "in": "query", "schema": { "type": "string", "format": "uuid" },
+            "description": "Names the object by its id instead of its path" }));
+    }
+    for (name, meaning) in &route.query {
+        out.push(json!({ "name": name, "in": "query", "schema": { "type": "string" }, "description": meaning }));
+    }
+    Value::Array(out)
+}
