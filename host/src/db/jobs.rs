@@ -122,4 +122,10 @@ impl Db {
     pub async fn end_job(&self, _claim: Claim, _end: JobEnd, _now: Timestamp) -> Result<Job, ClaimError> {
         unimplemented!()
     }
+
+    /// Confirms that a job is still this worker's: the heartbeat of its lease, and how a worker notices that it was
+    /// cancelled while a call takes long (D43).
+    pub async fn renew_claim(&self, _claim: Claim) -> Result<(), ClaimError> {
+        unimplemented!()
+    }
 }

@@ -1,0 +1,86 @@
+//! The loop that claims due jobs and gives each to a worker, and the one that gives back deleted rows.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, worker};
+use crate::db::Db;
+
+/// Longest sleep between two looks into the store: a wake-up that got lost costs no more than this.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Rows of deleted subtrees that are given back in one transaction.
+const RECLAIM_AT_ONCE: usize = 2000;
+
+/// Claims and runs jobs until the shutdown.
+pub(super) async fn run(context: Context, shutdown: CancellationToken) {
+    let changed = context.db.jobs_changed();
+    let mut workers = JoinSet::new();
+    loop {
+        // Enrolled before the store is read, so that what is queued meanwhile wakes us.
+        let notified = changed.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+
+        let mut sleep = LONGEST_SLEEP;
+        if workers.len() < context.options.jobs {
+            match context.db.claim_job(context.clock.now()).await {
+                Ok(Some(claimed)) => {
+                    workers.spawn(worker::run(context.clone(), claimed, shutdown.clone()));
+                    continue;
+                }
+                Ok(None) => sleep = until_due(&context).await,
+                Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "jobs could not be claimed"),
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            () = notified => {}
+            Some(ended) = workers.join_next(), if !workers.is_empty() => {
+                if let Err(error) = ended {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a worker panicked; its job is claimed again after a restart");
+                }
+            }
+            () = tokio::time::sleep(sleep) => {}
+        }
+    }
+    // Workers see the same token; what a worker is writing is written to its end.
+    while workers.join_next().await.is_some() {}
+}
+
+/// Gives back rows of deleted subtrees, in small transactions between which others write.
+pub(super) async fn reclaim(db: Db, shutdown: CancellationToken) {
+    let changed = db.jobs_changed();
+    loop {
+        let notified = changed.notified();
+        tokio::pin!(notified);
+        notified.as_mut().enable();
+        match db.reclaim(RECLAIM_AT_ONCE).await {
+            Ok(true) if !shutdown.is_cancelled() => continue,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "deleted rows could not be given back")
+            }
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = notified => {}
+            () = tokio::time::sleep(LONGEST_SLEEP * 12) => {}
+        }
+    }
+}
+
+async fn until_due(context: &Context) -> Duration {
+    match context.db.next_due().await {
+        Ok(Some(due)) => time_until(due, context.clock.now()).clamp(Duration::from_millis(10), LONGEST_SLEEP),
+        _ => LONGEST_SLEEP,
+    }
+}
+
+/// How long until `then`; nothing when it is past.
+pub(super) fn time_until(then: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(then.duration_since(now)).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,217 @@
+//! Advancing one task: a call of the connector, its result applied, and on, until the task ends or has to wait.
+//!
+//! While a page is applied the next one is read: a page is read again after a crash, and reading changes nothing.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::{
+    super::worker::{Attempt, Stopped},
+    failure::{Verdict, judge},
+};
+use crate::{
+    connector::{CallError, ErrorCode, Usage},
+    db::sync::{Advanced, Step},
+    model::{
+        job::{Task, Work},
+        page::{Cursor, ObjectError, Page, Partition, Presence},
+        path::RemotePath,
+    },
+};
+
+/// Children of one container that are asked about by name; more are looked for in a second listing (D36).
+const MAX_CONFIRMED_BY_NAME: usize = 100;
+
+/// Advances a task until it ends, and gives it back where it has to wait. Tasks that come up go to `found`.
+pub(super) async fn advance(
+    attempt: &Attempt,
+    mut task: Task,
+    found: &UnboundedSender<Task>,
+) -> Result<Option<Task>, Stopped> {
+    loop {
+        let number = task.number;
+        let advanced = match &task.work {
+            Work::Plan { scope } => plan(attempt, &task, scope).await?,
+            Work::Read { partition, want_columns, .. } => {
+                // A connector that cannot read columns by name delivers them with every page.
+                let want_columns = *want_columns || !attempt.connector.can_read_columns();
+                read(attempt, &task, partition, want_columns, found).await?
+            }
+            Work::Columns { scope, namespace, names } => columns(attempt, &task, scope, namespace, names).await?,
+            Work::Confirm { scope, namespace, names, .. } => confirm(attempt, &task, scope, namespace, names).await?,
+        };
+        for task in advanced.added {
+            // The receiver lives as long as the loop that polls us.
+            let _ = found.send(task);
+        }
+        match advanced.task {
+            None => return Ok(None),
+            Some(next) if next.not_before.is_some() => return Ok(Some(next)),
+            Some(next) => {
+                debug_assert_eq!(next.number, number);
+                task = next;
+            }
+        }
+    }
+}
+
+async fn plan(attempt: &Attempt, task: &Task, scope: &RemotePath) -> Result<Advanced, Stopped> {
+    let config = &attempt.claimed.connection.config;
+    let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
+    match planned {
+        Ok(partitions) => Ok(attempt.context.db.apply_plan(attempt.step(task, usage), partitions).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+    }
+}
+
+async fn read(
+    attempt: &Attempt,
+    task: &Task,
+    partition: &Partition,
+    want_columns: bool,
+    found: &UnboundedSender<Task>,
+) -> Result<Advanced, Stopped> {
+    let mut cursors = HashSet::new();
+    let mut current = task.clone();
+    let call = |cursor: Option<Cursor>| async move {
+        let config = &attempt.claimed.connection.config;
+        attempt.connector.read(&attempt.session, config, partition, want_columns, cursor.as_ref()).await
+    };
+    let mut answer = call(current.cursor.clone()).await;
+    loop {
+        let (page, usage) = match answer {
+            (Ok(page), usage) => (page, usage),
+            (Err(error), usage) => return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await,
+        };
+        if let Some(next) = &page.next
+            && !cursors.insert(digest(next))
+        {
+            let error = lying("the connector gave the same cursor twice: the listing would never end");
+            return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await;
+        }
+        let next = page.next.clone().filter(|_| page.not_before.is_none());
+        let apply = attempt.context.db.apply_page(attempt.step(&current, usage), page);
+        let ahead = async {
+            match next {
+                Some(next) => Some(call(Some(next)).await),
+                None => None,
+            }
+        };
+        let (applied, ahead) = tokio::join!(apply, ahead);
+        let mut advanced = applied?;
+        match (advanced.task.take(), ahead) {
+            (Some(task), Some(next)) => {
+                for task in advanced.added {
+                    let _ = found.send(task);
+                }
+                current = task;
+                answer = next;
+            }
+            (task, _) => return Ok(Advanced { task, ..advanced }),
+        }
+    }
+}
+
+async fn columns(
+    attempt: &Attempt,
+    task: &Task,
+    scope: &RemotePath,
+    namespace: &str,
+    names: &[String],
+) -> Result<Advanced, Stopped> {
+    let config = &attempt.claimed.connection.config;
+    let cursor = task.cursor.as_ref();
+    let (page, usage) = attempt.connector.read_columns(&attempt.session, config, scope, namespace, names, cursor).await;
+    match page {
+        Ok(page) if stands_still(&page, task) => {
+            let error = lying("the connector answered none of the names and gave the same cursor again");
+            give_up_or_wait(attempt, task, scope, error, usage).await
+        }
+        Ok(page) => Ok(attempt.context.db.apply_columns(attempt.step(task, usage), page).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+    }
+}
+
+/// Whether a page would bring us back to where we are.
+fn stands_still(page: &Page, task: &Task) -> bool {
+    page.objects.is_empty() && page.errors.is_empty() && page.next.is_some() && page.next == task.cursor
+}
+
+/// The second look before anything is called missing (D36): by name for a few, else by listing once more.
+async fn confirm(
+    attempt: &Attempt,
+    task: &Task,
+    scope: &RemotePath,
+    namespace: &str,
+    names: &[String],
+) -> Result<Advanced, Stopped> {
+    let config = &attempt.claimed.connection.config;
+    let db = &attempt.context.db;
+    if attempt.connector.can_confirm() && names.len() <= MAX_CONFIRMED_BY_NAME {
+        let (answer, usage) = attempt.connector.confirm(&attempt.session, config, scope, namespace, names).await;
+        return match answer {
+            Ok(presences) => Ok(db.apply_presence(attempt.step(task, usage), presences).await?),
+            Err(error) if error.code.retryable() => give_up_or_wait(attempt, task, scope, error, usage).await,
+            // Whoever cannot tell has proved nothing.
+            Err(_) => {
+                let unknown = vec![Presence::Unknown; names.len()];
+                Ok(db.apply_presence(attempt.step(task, usage), unknown).await?)
+            }
+        };
+    }
+    let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
+    match planned {
+        Ok(partitions) => Ok(db.apply_second_look(attempt.step(task, usage), partitions).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+    }
+}
+
+/// A call failed: the task waits, is given up, or takes the whole job with it.
+async fn give_up_or_wait(
+    attempt: &Attempt,
+    task: &Task,
+    scope: &RemotePath,
+    error: CallError,
+    usage: Usage,
+) -> Result<Advanced, Stopped> {
+    let is_root = *scope == attempt.claimed.scope;
+    let step = attempt.step(task, usage);
+    tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
+    match judge(&error, task.failures, is_root) {
+        Verdict::Wait { delay, restart } => Ok(attempt.context.db.defer_task(step, delay, restart).await?),
+        Verdict::Report(code, message) => {
+            let error = ObjectError { path: scope.clone(), code, message };
+            Ok(attempt.context.db.fail_task(step, error).await?)
+        }
+        Verdict::Stop(stopped) => Err(stopped),
+    }
+}
+
+fn lying(message: &str) -> CallError {
+    CallError { code: ErrorCode::Unsupported, message: message.to_owned(), detail: None, retry_after: None }
+}
+
+fn digest(cursor: &Cursor) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    cursor.0.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Attempt {
+    /// What goes with a write that advances `task`.
+    fn step(&self, task: &Task, usage: Usage) -> Step {
+        Step {
+            claim: self.claimed.claim,
+            task: task.number,
+            remote_ids_unique: self.connector.descriptor.remote_ids_unique,
+            connector: self.connector.label(),
+            requests: usage.requests,
+            bytes: usage.bytes,
+            now: self.context.clock.now(),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! One attempt at a job, from its claim to its end.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{Context, sync};
+use crate::{
+    connector::Connector,
+    db::{
+        DbError,
+        jobs::{ClaimError, Claimed, JobEnd},
+    },
+    egress::session::Session,
+    model::{
+        connection::Connection,
+        job::{JobError, JobType, retry_delay},
+    },
+};
+
+/// Attempts at a job before it is given up.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// Why an attempt ended before its work was done.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// The job is no longer ours: cancelled, or its object deleted. Nothing more is written.
+    Lost,
+    /// The host goes down; the next start goes on.
+    Shutdown,
+    /// It cannot be done.
+    Failed(JobError),
+    /// It cannot be done now.
+    NotNow(JobError),
+    /// The store failed.
+    Store(DbError),
+}
+
+impl From<ClaimError> for Stopped {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Lost => Self::Lost,
+            ClaimError::Db(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What an attempt works with.
+pub(super) struct Attempt {
+    pub(super) context: Context,
+    pub(super) claimed: Claimed,
+    pub(super) connector: Arc<Connector>,
+    pub(super) session: Arc<Session>,
+}
+
+/// Carries out a claimed job and records how that ended.
+pub(super) async fn run(context: Context, claimed: Claimed, shutdown: CancellationToken) {
+    let span = tracing::info_span!(
+        "job",
+        job.id = %claimed.job.id,
+        job.type = claimed.job.job_type.as_str(),
+        connection.id = %claimed.connection.id,
+        attempt = claimed.claim.epoch,
+    );
+    attempt(context, claimed, shutdown).instrument(span).await;
+}
+
+async fn attempt(context: Context, claimed: Claimed, shutdown: CancellationToken) {
+    let claim = claimed.claim;
+    let failures = claimed.job.failures;
+    tracing::info!(path = %claimed.job.object_path, "the job begins");
+    let done = match open(context.clone(), claimed).await {
+        Ok(attempt) => carry_out(attempt, shutdown).await,
+        Err(stopped) => Err(stopped),
+    };
+    let now = context.clock.now();
+    let end = match done {
+        Ok(()) => JobEnd::Completed,
+        Err(Stopped::Lost) => return tracing::info!("the job was cancelled"),
+        Err(Stopped::Shutdown) => return tracing::info!("the job is gone on with after the next start"),
+        Err(Stopped::NotNow(error)) if failures + 1 < MAX_ATTEMPTS => {
+            JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+        }
+        Err(Stopped::Failed(error) | Stopped::NotNow(error)) => JobEnd::Failed(error),
+        Err(Stopped::Store(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
+            let error = JobError { code: "store".into(), message: "the store failed; see the host's log".into() };
+            JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+        }
+    };
+    match &end {
+        JobEnd::Completed => tracing::info!("the job is done"),
+        JobEnd::Failed(error) => tracing::warn!(code = error.code, "the job failed: {}", error.message),
+        JobEnd::Retry { error, .. } => tracing::warn!(code = error.code, "the job is tried again: {}", error.message),
+    }
+    match context.db.end_job(claim, end, now).await {
+        Ok(_) | Err(ClaimError::Lost) => {}
+        Err(ClaimError::Db(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the end of the job could not be recorded");
+        }
+    }
+}
+
+async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), Stopped> {
+    match attempt.claimed.job.job_type {
+        JobType::ObjectSync { .. } => sync::run(attempt, shutdown).await,
+    }
+}
+
+/// Finds the connector and opens the connection's way out.
+async fn open(context: Context, claimed: Claimed) -> Result<Attempt, Stopped> {
+    let technology = &claimed.connection.technology;
+    let connector = context.connectors.by_technology(technology).ok_or_else(|| {
+        failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
+    })?;
+    let session = session(&context, &connector, &claimed.connection).await?;
+    Ok(Attempt { context, claimed, connector, session })
+}
+
+async fn session(context: &Context, connector: &Connector, connection: &Connection) -> Result<Arc<Session>, Stopped> {
+    let sealed = context.db.sealed_secrets(connection.id).await.map_err(Stopped::Store)?.ok_or(Stopped::Lost)?;
+    let secrets =
+        context.vault.open(connection.id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
+    connector.session(&context.egress, connection, secrets).map_err(|error| failed(error.code.as_str(), error.message))
+}
+
+fn failed(code: &str, message: String) -> Stopped {
+    Stopped::Failed(JobError { code: code.to_owned(), message })
+}
