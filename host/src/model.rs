@@ -5,6 +5,7 @@
 
 pub mod column;
 pub mod connection;
+pub mod diff;
 pub mod id;
 pub mod job;
 pub mod name;

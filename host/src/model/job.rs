@@ -233,6 +233,9 @@ pub enum Work {
         candidates: Vec<ObjectId>,
         /// Their names, in the same order.
         names: Vec<String>,
+        /// Whether asking by name can tell. It cannot where another object has taken the name of a candidate: then
+        /// the container must be listed a second time.
+        by_name: bool,
     },
 }
 

@@ -8,6 +8,7 @@ use super::{
     name::Technology,
     path::ObjectPath,
     settings::{EffectiveSettings, Overrides},
+    sight::Visible,
 };
 
 /// What an object is to us (D39). A kind that nobody heard of is [`Kind::Other`].
@@ -75,6 +76,9 @@ pub struct Facts {
 /// An object as people see it: what is stored, with everything that is computed from its ancestors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ObjectView {
+    /// How much of it the caller sees. Of a mere step on the path only id, place, kind and type are told; its
+    /// `child_count` is then what the caller sees below it.
+    pub visible: Visible,
     /// Never changes.
     pub id: ObjectId,
     /// The connection it belongs to.

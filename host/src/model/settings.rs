@@ -66,34 +66,97 @@ pub struct SettingsChange {
     pub new_children: Option<Option<NewChildren>>,
 }
 
+/// What a chain of overrides amounts to so far: the state in which [`resolve`] walks from the connection downwards. A walk
+/// over many objects keeps one per container instead of resolving each object's chain again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    active: bool,
+    latest_user: u64,
+    new_children: Option<bool>,
+}
+
+impl Inherited {
+    /// The state after one more object on the way down.
+    #[must_use]
+    pub fn then(mut self, own: &Overrides) -> Self {
+        if let Some(o) = own.is_active {
+            if o.origin == Origin::User || o.sequence > self.latest_user {
+                self.active = o.value;
+            }
+            if o.origin == Origin::User {
+                self.latest_user = self.latest_user.max(o.sequence);
+            }
+        }
+        self.latest_user = self.latest_user.max(own.cleared_sequence.unwrap_or(0));
+        match own.new_children {
+            Some(NewChildren::Enable) => self.new_children = Some(true),
+            Some(NewChildren::Disable) => self.new_children = Some(false),
+            // Decided by the status of the container that says so, not by that of the one asked about.
+            Some(NewChildren::Inherit) => self.new_children = Some(self.active),
+            None => {}
+        }
+        self
+    }
+
+    /// What holds for the last object of the chain.
+    #[must_use]
+    pub fn effective(self) -> EffectiveSettings {
+        EffectiveSettings { is_active: self.active, new_children: self.new_children.unwrap_or(false) }
+    }
+}
+
 /// Computes what holds for the last object of a chain of overrides that begins with the connection's.
 ///
 /// An own status of origin `user` holds. One of origin `sync` holds unless a person set or cleared a status on an
 /// ancestor later. Without one the parent's holds; nothing set up to the connection means disabled.
 #[must_use]
 pub fn resolve(chain: &[Overrides]) -> EffectiveSettings {
-    let mut active = false;
-    let mut latest_user = 0;
-    let mut new_children: Option<bool> = None;
-    for own in chain {
-        if let Some(o) = own.is_active {
-            if o.origin == Origin::User || o.sequence > latest_user {
-                active = o.value;
+    chain.iter().fold(Inherited::default(), |state, own| state.then(own)).effective()
+}
+
+impl Overrides {
+    /// What a new object is given: a status of its own only where it begins with another than it would inherit (D4).
+    #[must_use]
+    pub fn of_new_object(parent: EffectiveSettings, sequence: u64) -> Self {
+        let is_active = (parent.new_children != parent.is_active).then_some(ActiveOverride {
+            value: parent.new_children,
+            origin: Origin::Sync,
+            sequence,
+        });
+        Self { is_active, ..Self::default() }
+    }
+
+    /// What is set after a person's change. A status that is set again is a later setting than it was before.
+    #[must_use]
+    pub fn after(mut self, change: &SettingsChange, sequence: u64) -> Self {
+        match change.is_active {
+            Some(Some(value)) => {
+                self.is_active = Some(ActiveOverride { value, origin: Origin::User, sequence });
+                self.cleared_sequence = None;
             }
-            if o.origin == Origin::User {
-                latest_user = latest_user.max(o.sequence);
+            Some(None) => {
+                self.is_active = None;
+                self.cleared_sequence = Some(sequence);
             }
-        }
-        latest_user = latest_user.max(own.cleared_sequence.unwrap_or(0));
-        match own.new_children {
-            Some(NewChildren::Enable) => new_children = Some(true),
-            Some(NewChildren::Disable) => new_children = Some(false),
-            // Decided by the status of the container that says so, not by that of the one asked about.
-            Some(NewChildren::Inherit) => new_children = Some(active),
             None => {}
         }
+        if let Some(rule) = change.new_children {
+            self.new_children = rule;
+        }
+        self
     }
-    EffectiveSettings { is_active: active, new_children: new_children.unwrap_or(false) }
+
+    /// Whether nothing is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a person gave a status: what a status above does not reach.
+    #[must_use]
+    pub fn set_by_user(&self) -> bool {
+        self.is_active.is_some_and(|o| o.origin == Origin::User)
+    }
 }
 
 #[cfg(test)]
