@@ -1,1 +1,159 @@
-//! Placeholder.
+//! The composition root: opens what is kept, builds the parts, owns their tasks, and takes them down again.
+//!
+//! Nothing here decides anything about connections or jobs. A start that fails leaves nothing behind that the next one
+//! would stumble over; a stop lets requests and running pages finish for a while, and is no different from a crash to
+//! what is stored.
+
+mod keys;
+
+use std::{fs::File, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::{self, ApiState},
+    clock::Clock,
+    config::Config,
+    connector::Connectors,
+    db::Db,
+    egress::{session::Egress, vault::Vault},
+    jobs,
+};
+
+/// How long requests and pages may take to finish when the host goes down.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A running host.
+pub struct App {
+    addr: SocketAddr,
+    db: Db,
+    connectors: Connectors,
+    shutdown: CancellationToken,
+    tasks: TaskTracker,
+    // Held as long as the host runs: a second one would be told.
+    _lock: File,
+}
+
+/// What a start takes besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// Told the first administrator's key, before it is stored: a crash in between makes the next start tell another
+    /// one, and nobody is locked out.
+    pub on_first_key: Option<fn(&str)>,
+}
+
+impl App {
+    /// Starts a host. It serves when this returns.
+    pub async fn start(config: Config, options: Options) -> anyhow::Result<Self> {
+        let dir = &config.data_dir;
+        keys::private_dir(dir).with_context(|| format!("make the data directory {}", dir.display()))?;
+        let lock = lock(dir)?;
+        let master_key = keys::master_key(&config)?;
+        let listener =
+            TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
+        let addr = listener.local_addr()?;
+
+        let db = Db::open(&dir.join("wharfinger.redb")).context("open the store")?;
+        keys::administrator(&db, &config, options.on_first_key).await?;
+        let vault = Arc::new(Vault::new(&master_key));
+        let egress = Egress::new(config.egress.clone())?;
+        let connectors = Connectors::new()?;
+        connectors.load_bundled().await?;
+
+        let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let work = jobs::Context {
+            db: db.clone(),
+            connectors: connectors.clone(),
+            egress: egress.clone(),
+            vault: Arc::clone(&vault),
+            clock: options.clock.clone(),
+            options: jobs::Options { jobs: config.jobs.workers, tasks_per_job: config.jobs.parallel },
+        };
+        jobs::start(work, shutdown.clone(), &tasks);
+        let state = ApiState {
+            db: db.clone(),
+            connectors: connectors.clone(),
+            egress,
+            vault,
+            clock: options.clock,
+            options: Arc::new(api::Options::default()),
+            stopping: shutdown.clone(),
+        };
+        serve(listener, state, shutdown.clone(), &tasks);
+        tracing::info!(%addr, data_dir = %dir.display(), version = env!("CARGO_PKG_VERSION"), "serving");
+        Ok(Self { addr, db, connectors, shutdown, tasks, _lock: lock })
+    }
+
+    /// Where the API listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The store, for whoever runs a host inside its own process.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The connectors, for whoever installs one from its own process.
+    #[must_use]
+    pub fn connectors(&self) -> &Connectors {
+        &self.connectors
+    }
+
+    /// Takes no more requests, lets what runs finish for a while, and ends.
+    pub async fn shutdown(self) {
+        self.shutdown.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some work did not finish in time; the next start goes on with it");
+        }
+    }
+
+    /// Waits for SIGTERM or ctrl-c, then shuts down.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("asked to end"),
+            result = tokio::signal::ctrl_c() => { result?; tracing::info!("interrupted"); }
+        }
+        self.shutdown().await;
+        Ok(())
+    }
+}
+
+fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken, tasks: &TaskTracker) {
+    let listener = listener.tap_io(|stream| {
+        // Answers are small and written whole: waiting to join packets only adds latency.
+        let _ = stream.set_nodelay(true);
+    });
+    let router = api::router(state);
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the API stopped serving");
+        }
+    });
+}
+
+/// A data directory has one host: two would each believe the other's claims to be void.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            bail!(
+                "another wharfinger runs on the data directory {}: end it first, or choose another --data-dir",
+                dir.display()
+            )
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+    }
+}

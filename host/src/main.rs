@@ -1,2 +1,17 @@
-//! Placeholder.
-fn main() {}
+//! The binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use wharfinger::cli::{Cli, Exit, run};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let usage = error.downcast_ref::<wharfinger::config::ConfigError>().is_some();
+            if usage { Exit::Usage.into() } else { Exit::Failed.into() }
+        }
+    }
+}

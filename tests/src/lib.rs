@@ -1,1 +1,7 @@
-//! Placeholder.
+//! The harness of the end-to-end tests: a real host on a free port, driven over HTTP.
+
+pub mod client;
+pub mod host;
+
+pub use client::{Answer, Client};
+pub use host::TestHost;

@@ -1,0 +1,24 @@
+//! `serve`: runs the host until it is told to end.
+
+use super::{Exit, HostArgs};
+use crate::{
+    app::{App, Options},
+    telemetry,
+};
+
+pub(super) fn run(args: &HostArgs) -> anyhow::Result<Exit> {
+    let config = args.load()?;
+    telemetry::init(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let options = Options { on_first_key: Some(announce), ..Options::default() };
+        App::start(config, options).await?.run().await
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The key goes to standard output, apart from the log.
+#[allow(clippy::print_stdout, reason = "this is the command's output")]
+fn announce(key: &str) {
+    println!("Administrator API key, shown this once: {key}");
+}

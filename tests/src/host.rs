@@ -1,0 +1,139 @@
+//! A real host in this process, on a free port, with a data directory of its own that goes with it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use uuid::Uuid;
+use wharfinger::{
+    api::caller::token_digest,
+    app::{App, Options},
+    clock::Clock,
+    config::Config,
+    model::{
+        id::{ObjectId, PrincipalId},
+        principal::{Permission, Principal},
+        sight::Sight,
+    },
+};
+
+use crate::client::Client;
+
+/// The administrator's key of every test host.
+pub const ADMIN_KEY: &str = "test-administrator-key-0123456789";
+
+/// A directory that is removed with its owner.
+pub struct TempDir(PathBuf);
+
+/// A running host.
+pub struct TestHost {
+    app: App,
+    /// Where it keeps everything.
+    pub dir: TempDir,
+    config: Config,
+    clock: Clock,
+    client: Client,
+}
+
+impl TempDir {
+    /// A new one.
+    pub fn new() -> anyhow::Result<Self> {
+        let dir = std::env::temp_dir().join(format!("wharfinger-test-{}", Uuid::now_v7()));
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self(dir))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A configuration for a host in `dir` that may reach simulators on loopback.
+pub fn config_in(dir: &Path) -> anyhow::Result<Config> {
+    let key = dir.join("admin.key");
+    std::fs::write(&key, ADMIN_KEY)?;
+    let mut config = Config::in_dir(dir.join("data"));
+    config.listen = "127.0.0.1:0".parse()?;
+    config.egress.allow_cidrs = vec!["127.0.0.0/8".parse()?];
+    config.egress.allow_insecure_http = true;
+    config.admin_key_file = Some(key);
+    Ok(config)
+}
+
+impl TestHost {
+    /// A host that may reach simulators on loopback.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(Clock::system(), |_| {}).await
+    }
+
+    /// A host with this clock and a changed configuration.
+    pub async fn start_with(clock: Clock, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
+        let mut config = config_in(dir.path())?;
+        change(&mut config);
+        Self::launch(dir, config, clock).await
+    }
+
+    async fn launch(dir: TempDir, config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let app = App::start(config.clone(), Options { clock: clock.clone(), on_first_key: None })
+            .await
+            .context("start the host")?;
+        let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));
+        Ok(Self { app, dir, config, clock, client })
+    }
+
+    /// The administrator.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The host itself.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Somebody without a key.
+    #[must_use]
+    pub fn stranger(&self) -> Client {
+        Client::new(self.client.base(), None)
+    }
+
+    /// Somebody with these permissions who sees this much.
+    pub async fn caller(&self, name: &str, permissions: &[Permission], sight: Sight) -> anyhow::Result<Client> {
+        let key = format!("test-key-of-{name}-{}", Uuid::now_v7());
+        let principal = Principal {
+            id: PrincipalId::generate(),
+            name: name.into(),
+            email: None,
+            permissions: permissions.to_vec(),
+            sight,
+        };
+        self.app.db().put_principal(principal, token_digest(&key)).await?;
+        Ok(Client::new(self.client.base(), Some(key)))
+    }
+
+    /// An owner of these objects, without any global permission.
+    pub async fn owner_of(&self, name: &str, roots: Vec<ObjectId>) -> anyhow::Result<Client> {
+        self.caller(name, &[], Sight::Roots(roots)).await
+    }
+
+    /// Ends the host and starts it again on the same data.
+    pub async fn restart(self) -> anyhow::Result<Self> {
+        self.app.shutdown().await;
+        Self::launch(self.dir, self.config, self.clock).await
+    }
+
+    /// Ends the host.
+    pub async fn stop(self) {
+        self.app.shutdown().await;
+    }
+}
