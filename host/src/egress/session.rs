@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::Value;
 
+pub use super::error::{SendError, SendErrorKind};
 use super::{
     recipe::{Recipe, Target},
     vault::Secrets,
@@ -44,6 +45,9 @@ pub struct SessionSpec {
     pub recipe: Recipe,
     /// What the connector declared it reaches: anything else is refused, with or without a credential.
     pub reach: Vec<Target>,
+    /// Origins outside the connection's own that the operator approved for this connector, of those that
+    /// [`foreign_origins`](super::recipe::foreign_origins) tells.
+    pub approved: Vec<String>,
 }
 
 /// One connection's way out. Dropped with its last operation, together with its grants.
@@ -102,41 +106,6 @@ pub struct OpenResponse {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
-}
-
-/// Why a request was not answered.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{message}")]
-pub struct SendError {
-    /// What the guest and the host's retries go by.
-    pub kind: SendErrorKind,
-    /// For the guest: nothing of the operator's network in it.
-    pub message: String,
-    /// For the operator: with the line of configuration that would allow it, where there is one.
-    pub operator: Option<String>,
-    /// How long the platform asked to wait.
-    pub retry_after: Option<Duration>,
-}
-
-/// What kind of failure; as text, the codes of the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendErrorKind {
-    /// Refused before sending.
-    Denied,
-    /// The credential was refused by the platform.
-    Unauthenticated,
-    /// Authentication cannot work with this configuration.
-    InvalidConfig,
-    /// No connection, no DNS, TLS failure, or cut off.
-    Unavailable,
-    /// The platform asks to slow down, and the retries are used up.
-    RateLimited,
-    /// The answer is too large.
-    TooLarge,
-    /// The operation's time is over.
-    TimedOut,
-    /// The answer holds an injected secret.
-    SecretReflected,
 }
 
 impl Egress {

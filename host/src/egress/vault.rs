@@ -1,10 +1,24 @@
 //! Secrets at rest: sealed under the master key, bound to their connection.
+//!
+//! A sealed value is `version (1) | nonce (12) | ciphertext and tag`, ChaCha20-Poly1305 with a random nonce. The
+//! connection's id and the version are authenticated with it, so a row that was moved to another connection does not
+//! open. Nothing here writes a secret anywhere but into memory that is cleared when it is dropped.
+
+mod master_key;
 
 use std::{collections::BTreeMap, fmt};
 
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom, SystemRandom},
+};
 use zeroize::Zeroizing;
 
+pub use self::master_key::MasterKeyError;
 use crate::model::{connection::Sealed, id::ConnectionId};
+
+/// Of the format of sealed values.
+const VERSION: u8 = 1;
 
 /// The secrets of a connection, by their path in the payload (`oAuthClientConfig.clientSecret`). Shown to nobody.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -17,7 +31,10 @@ impl fmt::Debug for Secrets {
 }
 
 /// Seals and opens secrets.
-pub struct Vault {}
+pub struct Vault {
+    key: LessSafeKey,
+    random: SystemRandom,
+}
 
 /// Sealed secrets that do not open: another master key, another connection, or a damaged row.
 #[derive(Debug, thiserror::Error)]
@@ -26,21 +43,102 @@ pub struct Vault {}
 )]
 pub struct Unsealable;
 
+/// Secrets that could not be sealed: the system gave no randomness.
+#[derive(Debug, thiserror::Error)]
+#[error("the credentials could not be sealed: the system's source of randomness failed")]
+pub struct SealFailed;
+
 impl Vault {
     /// A vault with this master key.
-    #[must_use]
-    pub fn new(_master_key: &[u8; 32]) -> Self {
-        unimplemented!()
+    pub fn new(master_key: &[u8; 32]) -> Result<Self, MasterKeyError> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, master_key).map_err(|_| MasterKeyError::Unusable)?;
+        Ok(Self { key: LessSafeKey::new(key), random: SystemRandom::new() })
     }
 
     /// Seals the secrets of a connection, and of no other.
-    #[must_use]
-    pub fn seal(&self, _connection: ConnectionId, _secrets: &Secrets) -> Sealed {
-        unimplemented!()
+    pub fn seal(&self, connection: ConnectionId, secrets: &Secrets) -> Result<Sealed, SealFailed> {
+        let plain: BTreeMap<&str, &str> =
+            secrets.0.iter().map(|(path, value)| (path.as_str(), value.as_str())).collect();
+        let mut body = Zeroizing::new(postcard::to_stdvec(&plain).map_err(|_| SealFailed)?);
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce).map_err(|_| SealFailed)?;
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad(connection), body.as_mut_slice())
+            .map_err(|_| SealFailed)?;
+        Ok(Sealed([&[VERSION], nonce.as_slice(), body.as_slice(), tag.as_ref()].concat()))
     }
 
     /// Opens them again.
-    pub fn open(&self, _connection: ConnectionId, _sealed: &Sealed) -> Result<Secrets, Unsealable> {
-        unimplemented!()
+    pub fn open(&self, connection: ConnectionId, sealed: &Sealed) -> Result<Secrets, Unsealable> {
+        let (&VERSION, rest) = sealed.0.split_first().ok_or(Unsealable)? else { return Err(Unsealable) };
+        let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unsealable)?;
+        let mut body = Zeroizing::new(body.to_vec());
+        let plain = self
+            .key
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), aad(connection), body.as_mut_slice())
+            .map_err(|_| Unsealable)?;
+        let values: BTreeMap<&str, &str> = postcard::from_bytes(plain).map_err(|_| Unsealable)?;
+        Ok(Secrets(
+            values.into_iter().map(|(path, value)| (path.to_owned(), Zeroizing::new(value.to_owned()))).collect(),
+        ))
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault")
+    }
+}
+
+fn aad(connection: ConnectionId) -> Aad<[u8; 17]> {
+    let mut bytes = [VERSION; 17];
+    bytes[1..].copy_from_slice(&connection.as_u128().to_be_bytes());
+    Aad::from(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets(value: &str) -> Secrets {
+        Secrets([("oAuthClientConfig.clientSecret".to_owned(), Zeroizing::new(value.to_owned()))].into())
+    }
+
+    #[test]
+    fn secrets_open_only_for_their_connection_and_key() {
+        let vault = Vault::new(&[7; 32]).unwrap();
+        let (one, other) = (ConnectionId::generate(), ConnectionId::generate());
+        let sealed = vault.seal(one, &secrets("canary-4711-canary")).unwrap();
+        assert_eq!(vault.open(one, &sealed).unwrap(), secrets("canary-4711-canary"));
+        assert!(vault.open(other, &sealed).is_err(), "moved to another connection");
+        assert!(Vault::new(&[8; 32]).unwrap().open(one, &sealed).is_err(), "another master key");
+    }
+
+    #[test]
+    fn every_damage_is_noticed() {
+        let vault = Vault::new(&[7; 32]).unwrap();
+        let id = ConnectionId::generate();
+        let sealed = vault.seal(id, &secrets("canary")).unwrap();
+        for index in 0..sealed.0.len() {
+            let mut damaged = sealed.clone();
+            damaged.0[index] ^= 1;
+            assert!(vault.open(id, &damaged).is_err(), "byte {index}");
+            assert!(vault.open(id, &Sealed(sealed.0[..index].to_vec())).is_err(), "cut at {index}");
+        }
+    }
+
+    #[test]
+    fn sealing_twice_differs_and_shows_nothing() {
+        let vault = Vault::new(&[7; 32]).unwrap();
+        let id = ConnectionId::generate();
+        let (a, b) =
+            (vault.seal(id, &secrets("canary-4711")).unwrap(), vault.seal(id, &secrets("canary-4711")).unwrap());
+        assert_ne!(a, b);
+        for sealed in [&a, &b] {
+            assert!(memchr::memmem::find(&sealed.0, b"canary").is_none());
+            assert!(memchr::memmem::find(&sealed.0, b"clientSecret").is_none());
+        }
+        assert!(!format!("{:?} {vault:?} {a:?}", secrets("canary-4711")).contains("canary"));
     }
 }
