@@ -1,21 +1,15 @@
 //! The two keys a host begins with: the master key that seals secrets, and the first administrator's API key.
 
-use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
-};
+use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
 
-use anyhow::{Context, bail, ensure};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use ring::rand::{SecureRandom, SystemRandom};
+use anyhow::{Context, ensure};
 use zeroize::Zeroizing;
 
 use crate::{
     api::caller,
     config::Config,
     db::Db,
+    egress::vault::master_key,
     model::{
         id::PrincipalId,
         principal::{Permission, Principal},
@@ -37,7 +31,7 @@ pub(super) fn private_dir(dir: &Path) -> std::io::Result<()> {
 /// The key that seals secrets: from the file that the operator names, or the data directory's own, made on first use.
 pub(super) fn master_key(config: &Config) -> anyhow::Result<Zeroizing<[u8; 32]>> {
     if let Some(file) = &config.master_key_file {
-        return read_master_key(file);
+        return Ok(master_key::read(file)?);
     }
     let file = config.data_dir.join("master.key");
     if !file.exists() {
@@ -46,38 +40,9 @@ pub(super) fn master_key(config: &Config) -> anyhow::Result<Zeroizing<[u8; 32]>>
             "{} is gone, but the store is there: put the key back, or name it in WHARFINGER_MASTER_KEY_FILE",
             file.display()
         );
-        write_master_key(&file).with_context(|| format!("make the master key {}", file.display()))?;
+        master_key::create(&file)?;
     }
-    read_master_key(&file)
-}
-
-fn read_master_key(file: &Path) -> anyhow::Result<Zeroizing<[u8; 32]>> {
-    let text =
-        Zeroizing::new(fs::read_to_string(file).with_context(|| format!("read the master key {}", file.display()))?);
-    let bytes = Zeroizing::new(STANDARD.decode(text.trim()).unwrap_or_default());
-    let Ok(key) = <[u8; 32]>::try_from(bytes.as_slice()) else {
-        bail!(
-            "{} is not a master key: it must hold 32 bytes in Base64, as `openssl rand -base64 32` makes them",
-            file.display()
-        )
-    };
-    Ok(Zeroizing::new(key))
-}
-
-/// Written aside, synced and renamed: a crash leaves no key or a whole one, and secrets are sealed only after.
-fn write_master_key(file: &Path) -> anyhow::Result<()> {
-    let mut key = Zeroizing::new([0_u8; 32]);
-    SystemRandom::new().fill(key.as_mut()).ok().context("the system gave no random bytes")?;
-    let aside = file.with_extension("new");
-    let mut out = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    out.write_all(Zeroizing::new(STANDARD.encode(key.as_ref())).as_bytes())?;
-    out.write_all(b"\n")?;
-    out.sync_all()?;
-    fs::rename(&aside, file)?;
-    if let Some(dir) = file.parent() {
-        fs::File::open(dir)?.sync_all()?;
-    }
-    Ok(())
+    Ok(master_key::read(&file)?)
 }
 
 /// Sees to it that an administrator has a key.

@@ -1,9 +1,6 @@
 //! A connection's way out: its origin, its credential, its pool, shared by all operations on it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use ipnet::IpNet;

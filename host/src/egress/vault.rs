@@ -4,7 +4,7 @@
 //! connection's id and the version are authenticated with it, so a row that was moved to another connection does not
 //! open. Nothing here writes a secret anywhere but into memory that is cleared when it is dropped.
 
-mod master_key;
+pub mod master_key;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,7 +14,6 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-pub use self::master_key::MasterKeyError;
 use crate::model::{connection::Sealed, id::ConnectionId};
 
 /// Of the format of sealed values.
@@ -32,7 +31,7 @@ impl fmt::Debug for Secrets {
 
 /// Seals and opens secrets.
 pub struct Vault {
-    key: LessSafeKey,
+    master_key: Zeroizing<[u8; 32]>,
     random: SystemRandom,
 }
 
@@ -50,9 +49,9 @@ pub struct SealFailed;
 
 impl Vault {
     /// A vault with this master key.
-    pub fn new(master_key: &[u8; 32]) -> Result<Self, MasterKeyError> {
-        let key = UnboundKey::new(&CHACHA20_POLY1305, master_key).map_err(|_| MasterKeyError::Unusable)?;
-        Ok(Self { key: LessSafeKey::new(key), random: SystemRandom::new() })
+    #[must_use]
+    pub fn new(master_key: &[u8; 32]) -> Self {
+        Self { master_key: Zeroizing::new(*master_key), random: SystemRandom::new() }
     }
 
     /// Seals the secrets of a connection, and of no other.
@@ -63,7 +62,8 @@ impl Vault {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).map_err(|_| SealFailed)?;
         let tag = self
-            .key
+            .key()
+            .ok_or(SealFailed)?
             .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), aad(connection), body.as_mut_slice())
             .map_err(|_| SealFailed)?;
         Ok(Sealed([&[VERSION], nonce.as_slice(), body.as_slice(), tag.as_ref()].concat()))
@@ -75,13 +75,20 @@ impl Vault {
         let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unsealable)?;
         let mut body = Zeroizing::new(body.to_vec());
         let plain = self
-            .key
+            .key()
+            .ok_or(Unsealable)?
             .open_in_place(Nonce::assume_unique_for_key(*nonce), aad(connection), body.as_mut_slice())
             .map_err(|_| Unsealable)?;
         let values: BTreeMap<&str, &str> = postcard::from_bytes(plain).map_err(|_| Unsealable)?;
         Ok(Secrets(
             values.into_iter().map(|(path, value)| (path.to_owned(), Zeroizing::new(value.to_owned()))).collect(),
         ))
+    }
+}
+
+impl Vault {
+    fn key(&self) -> Option<LessSafeKey> {
+        UnboundKey::new(&CHACHA20_POLY1305, self.master_key.as_slice()).ok().map(LessSafeKey::new)
     }
 }
 
@@ -107,17 +114,17 @@ mod tests {
 
     #[test]
     fn secrets_open_only_for_their_connection_and_key() {
-        let vault = Vault::new(&[7; 32]).unwrap();
+        let vault = Vault::new(&[7; 32]);
         let (one, other) = (ConnectionId::generate(), ConnectionId::generate());
         let sealed = vault.seal(one, &secrets("canary-4711-canary")).unwrap();
         assert_eq!(vault.open(one, &sealed).unwrap(), secrets("canary-4711-canary"));
         assert!(vault.open(other, &sealed).is_err(), "moved to another connection");
-        assert!(Vault::new(&[8; 32]).unwrap().open(one, &sealed).is_err(), "another master key");
+        assert!(Vault::new(&[8; 32]).open(one, &sealed).is_err(), "another master key");
     }
 
     #[test]
     fn every_damage_is_noticed() {
-        let vault = Vault::new(&[7; 32]).unwrap();
+        let vault = Vault::new(&[7; 32]);
         let id = ConnectionId::generate();
         let sealed = vault.seal(id, &secrets("canary")).unwrap();
         for index in 0..sealed.0.len() {
@@ -130,7 +137,7 @@ mod tests {
 
     #[test]
     fn sealing_twice_differs_and_shows_nothing() {
-        let vault = Vault::new(&[7; 32]).unwrap();
+        let vault = Vault::new(&[7; 32]);
         let id = ConnectionId::generate();
         let (a, b) =
             (vault.seal(id, &secrets("canary-4711")).unwrap(), vault.seal(id, &secrets("canary-4711")).unwrap());

@@ -10,10 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
-use super::Vault;
+/// More than any key, with room for line ends.
+const MAX_FILE: usize = 256;
 
 /// A master key that cannot be used. Never shows any of it.
 #[derive(Debug, thiserror::Error)]
@@ -38,14 +40,10 @@ pub enum MasterKeyError {
         mode: u32,
     },
     /// Not a key.
-    #[error(
-        "the master key {path} must be a file of exactly 32 bytes, and it has {length}: restore it from a backup, since credentials that were sealed with it open with no other"
-    )]
-    Length {
+    #[error("{path} is not a master key: it must hold 32 bytes in Base64, as `openssl rand -base64 32` makes them")]
+    NotAKey {
         /// Of the key.
         path: PathBuf,
-        /// Its length.
-        length: u64,
     },
     /// Not a file.
     #[error("the master key {path} is not a regular file")]
@@ -53,33 +51,12 @@ pub enum MasterKeyError {
         /// Of the key.
         path: PathBuf,
     },
-    /// No randomness, or a key that the cipher does not take.
-    #[error("no master key could be made: the system's source of randomness failed")]
-    Unusable,
 }
 
-impl Vault {
-    /// A vault with the master key in this file, which is made when it is not there.
-    pub fn load_or_create(path: &Path) -> Result<Self, MasterKeyError> {
-        let wrap = |source| MasterKeyError::Io { path: path.to_owned(), source };
-        match read(path) {
-            Err(MasterKeyError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                create(path).map_err(wrap)?;
-                Self::new(&*read(path)?)
-            }
-            key => Self::new(&*key?),
-        }
-    }
-
-    /// A vault with the master key in this file, which must be there.
-    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
-        Self::new(&*read(path)?)
-    }
-}
-
-fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, MasterKeyError> {
+/// Reads the master key: 32 bytes in Base64, in a file that only its owner can read.
+pub fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, MasterKeyError> {
     let wrap = |source| MasterKeyError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(wrap)?;
+    let file = File::open(path).map_err(wrap)?;
     // Of the open file, so that nothing can be put in its place between the look and the reading.
     let metadata = file.metadata().map_err(wrap)?;
     if !metadata.is_file() {
@@ -89,23 +66,28 @@ fn read(path: &Path) -> Result<Zeroizing<[u8; 32]>, MasterKeyError> {
     if mode & 0o077 != 0 {
         return Err(MasterKeyError::Exposed { path: path.to_owned(), mode });
     }
-    if metadata.len() != 32 {
-        return Err(MasterKeyError::Length { path: path.to_owned(), length: metadata.len() });
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    file.read_exact(key.as_mut_slice()).map_err(wrap)?;
-    Ok(key)
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE));
+    file.take(MAX_FILE as u64).read_to_end(&mut text).map_err(wrap)?;
+    let bytes = Zeroizing::new(STANDARD.decode(text.trim_ascii()).unwrap_or_default());
+    let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| MasterKeyError::NotAKey { path: path.to_owned() })?;
+    Ok(Zeroizing::new(key))
 }
 
-fn create(path: &Path) -> io::Result<()> {
+/// Makes a master key, or leaves the one that another start made in the meantime.
+pub fn create(path: &Path) -> Result<(), MasterKeyError> {
+    create_file(path).map_err(|source| MasterKeyError::Io { path: path.to_owned(), source })
+}
+
+fn create_file(path: &Path) -> io::Result<()> {
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io::Error::other("it has no file name"))?;
     let mut random = Zeroizing::new([0; 40]);
     SystemRandom::new().fill(random.as_mut_slice()).map_err(|_| io::Error::other("no randomness"))?;
     let (key, suffix) = random.split_at(32);
+    let key = Zeroizing::new(format!("{}\n", STANDARD.encode(key)));
     let suffix: String = suffix.iter().map(|byte| format!("{byte:02x}")).collect();
     let temporary = directory.join(format!(".{}.{suffix}", name.to_string_lossy()));
-    let written = write(&temporary, key).and_then(|()| match fs::hard_link(&temporary, path) {
+    let written = write(&temporary, key.as_bytes()).and_then(|()| match fs::hard_link(&temporary, path) {
         // Another start was faster: its key is the key.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         linked => linked,
@@ -128,10 +110,6 @@ fn write(path: &Path, key: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        egress::vault::Secrets,
-        model::{connection::Sealed, id::ConnectionId},
-    };
 
     struct Directory(PathBuf);
 
@@ -149,20 +127,16 @@ mod tests {
         }
     }
 
-    fn seal(vault: &Vault, id: ConnectionId) -> Sealed {
-        vault.seal(id, &Secrets([("token".to_owned(), Zeroizing::new("x".to_owned()))].into())).unwrap()
-    }
-
     #[test]
-    fn the_first_start_makes_a_private_key_and_later_ones_keep_it() {
+    fn a_key_is_private_and_stays() {
         let directory = Directory::new();
         let path = directory.0.join("master.key");
-        assert!(Vault::load(&path).is_err(), "nothing is made where a key must be");
-        let id = ConnectionId::generate();
-        let sealed = seal(&Vault::load_or_create(&path).unwrap(), id);
+        assert!(matches!(read(&path), Err(MasterKeyError::Io { .. })), "reading makes none");
+        create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
-        assert!(Vault::load_or_create(&path).unwrap().open(id, &sealed).is_ok());
-        assert!(Vault::load(&path).unwrap().open(id, &sealed).is_ok());
+        let key = read(&path).unwrap();
+        create(&path).unwrap();
+        assert_eq!(read(&path).unwrap(), key, "a key that is there is never replaced");
         assert_eq!(fs::read_dir(&directory.0).unwrap().count(), 1, "no temporary file stays");
     }
 
@@ -170,34 +144,41 @@ mod tests {
     fn starts_at_once_agree_on_one_key() {
         let directory = Directory::new();
         let path = directory.0.join("master.key");
-        let id = ConnectionId::generate();
-        let vaults: Vec<Vault> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| Vault::load_or_create(&path).unwrap())).collect();
+        let start = || {
+            create(&path).unwrap();
+            read(&path).unwrap()
+        };
+        let keys: Vec<_> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
-        let sealed = seal(&vaults[0], id);
-        assert!(vaults.iter().all(|vault| vault.open(id, &sealed).is_ok()));
+        assert!(keys.iter().all(|key| *key == keys[0]));
     }
 
     #[test]
     fn a_key_that_others_can_read_or_that_is_none_is_refused() {
         let directory = Directory::new();
         let path = directory.0.join("master.key");
+        let key = STANDARD.encode([0xA5; 32]);
         for (content, mode, expected) in [
-            (vec![1; 32], 0o640, "open to others (mode 640)"),
-            (vec![1; 32], 0o604, "open to others (mode 604)"),
-            (vec![1; 32], 0o620, "open to others (mode 620)"),
-            (vec![1; 31], 0o600, "exactly 32 bytes, and it has 31"),
-            (vec![1; 33], 0o600, "exactly 32 bytes, and it has 33"),
-            (vec![], 0o600, "exactly 32 bytes, and it has 0"),
+            (key.clone(), 0o640, "open to others (mode 640)"),
+            (key.clone(), 0o604, "open to others (mode 604)"),
+            (key.clone(), 0o620, "open to others (mode 620)"),
+            (STANDARD.encode([1; 31]), 0o600, "must hold 32 bytes"),
+            (STANDARD.encode([1; 33]), 0o600, "must hold 32 bytes"),
+            (format!("{key}{key}"), 0o600, "must hold 32 bytes"),
+            (key[..key.len() - 2].to_owned(), 0o600, "must hold 32 bytes"),
+            (String::new(), 0o600, "must hold 32 bytes"),
         ] {
             let _ = fs::remove_file(&path);
             fs::write(&path, &content).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let message = Vault::load_or_create(&path).unwrap_err().to_string();
+            let message = read(&path).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
-            assert_eq!(fs::read(&path).unwrap(), content, "a refused key is not replaced");
+            assert!(content.is_empty() || !message.contains(&content[..20]), "{message}");
+            create(&path).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content, "a refused key is not replaced");
         }
-        assert!(matches!(Vault::load(&directory.0), Err(MasterKeyError::NotAFile { .. })));
+        assert!(matches!(read(&directory.0), Err(MasterKeyError::NotAFile { .. })));
     }
 }
