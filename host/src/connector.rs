@@ -3,6 +3,7 @@
 //! A call runs in a fresh store under a deadline and limits, and what it returns is checked before it becomes a model
 //! type. A guest that traps, loops or lies fails its own call and nothing else.
 
+pub mod bundled;
 pub mod descriptor;
 pub mod error;
 

@@ -1,6 +1,7 @@
 //! The harness of the end-to-end tests: a real host on a free port, driven over HTTP.
 
 pub mod client;
+pub mod guests;
 pub mod host;
 
 pub use client::{Answer, Client};
