@@ -95,7 +95,7 @@ pub fn session_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Whether the browser says that the request was made by a page of this very host.
-fn from_our_pages(headers: &HeaderMap) -> bool {
+pub(super) fn from_our_pages(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     if let Some(site) = text("sec-fetch-site") {
         return site == "same-origin";

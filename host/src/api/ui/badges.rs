@@ -1,0 +1,47 @@
+//! States as small marks: always a word, never colour alone.
+
+use maud::{Markup, html};
+
+use crate::model::{
+    job::{Job, JobState},
+    object::{ObjectView, RemoteStatus},
+};
+
+/// Enabled or disabled, and whether the platform still has it.
+pub(super) fn state(object: &ObjectView) -> Markup {
+    html! {
+        @if object.settings.is_active { span.badge.good { "Enabled" } }
+        @else { span.badge { "Disabled" } }
+        (remote(object.remote_status))
+    }
+}
+
+/// Whether the platform still has it; nothing where it does.
+pub(super) fn remote(status: RemoteStatus) -> Markup {
+    html! {
+        @match status {
+            RemoteStatus::Present => {},
+            RemoteStatus::Missing => {
+                " " span.badge.bad title="A complete listing no longer has it. It stays until somebody deletes it." { "Missing" }
+            },
+            RemoteStatus::Excluded => {
+                " " span.badge.warn title="The connection's patterns leave it out." { "Excluded" }
+            },
+        }
+    }
+}
+
+/// Where a job stands.
+pub(super) fn job(job: &Job) -> Markup {
+    let (class, word) = match job.state {
+        JobState::Created => ("", "Waiting"),
+        JobState::Active => ("live", "Running"),
+        JobState::Retry => ("warn", "Trying again"),
+        JobState::Completed if job.counts.errors > 0 => ("warn", "Completed with errors"),
+        JobState::Completed => ("good", "Completed"),
+        JobState::Failed => ("bad", "Failed"),
+        JobState::Cancelled => ("", "Cancelled"),
+        JobState::Expired => ("bad", "Expired"),
+    };
+    html! { span.badge.(class) { (word) } }
+}

@@ -1,0 +1,34 @@
+//! Addresses of pages. Objects are addressed by id: it stays when they are renamed, and no name, however hostile, has
+//! to pass through an address.
+
+use crate::model::id::{JobId, ObjectId};
+
+/// An object's first tab.
+pub(super) fn object(id: ObjectId) -> String {
+    format!("/ui/object/{id}")
+}
+
+/// Its settings.
+pub(super) fn settings(id: ObjectId) -> String {
+    format!("/ui/object/{id}/settings")
+}
+
+/// What it is connected to.
+pub(super) fn connection(id: ObjectId) -> String {
+    format!("/ui/object/{id}/connection")
+}
+
+/// Asks for an object sync.
+pub(super) fn sync(id: ObjectId) -> String {
+    format!("/ui/object/{id}/sync")
+}
+
+/// Asks whether to delete it.
+pub(super) fn delete(id: ObjectId) -> String {
+    format!("/ui/object/{id}/delete")
+}
+
+/// A job.
+pub(super) fn job(id: JobId) -> String {
+    format!("/ui/jobs/{id}")
+}

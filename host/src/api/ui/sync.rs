@@ -1,0 +1,88 @@
+//! Run Object Sync, at every level (F112): asks, then queues. The same address answers with a page or, for the script,
+//! with the inside of a dialog.
+
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, Uri},
+    response::{IntoResponse, Redirect, Response},
+};
+use maud::{Markup, html};
+
+use super::{
+    frame, links,
+    listing::ListQuery,
+    object::{Shown, Tab},
+    session::{Posted, Visitor},
+    text,
+};
+use crate::{
+    api::{ApiState, error::ApiError},
+    db::ObjectRef,
+    model::object::{Kind, ObjectView},
+};
+
+/// Asks.
+pub(super) async fn ask(
+    State(state): State<ApiState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let shown = Shown::load_own(&state, &visitor, &id).await?;
+    let question = view(&shown.object, &visitor);
+    if super::wants_fragment(&headers) {
+        return Ok(frame::fragment(question));
+    }
+    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Content, &question).await
+}
+
+/// Queues the sync.
+pub(super) async fn start(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, ApiError> {
+    let id = super::object_id(&id)?;
+    let all = posted.field("all") == "1";
+    let sight = posted.visitor.caller.sight();
+    let job = state.db.enqueue_sync(sight, &ObjectRef::Id(id), all, state.clock.now()).await?;
+    job.ok_or_else(super::no_such_object)?;
+    Ok(Redirect::to(&links::object(id)).into_response())
+}
+
+fn view(object: &ObjectView, visitor: &Visitor) -> Markup {
+    let container = object.facts.kind == Kind::Container;
+    html! {
+        form.ask method="post" action=(links::sync(object.id)) {
+            h2 { "Run Object Sync" }
+            (frame::token(visitor))
+            p { "On " (text::path(object.path.segments())) }
+            p.hint {
+                "Compares " @if container { "this and everything below it" } @else { "this object" }
+                " with the platform: new objects are added, changed columns read again, and what is gone is marked missing. "
+                "Nothing is changed at the platform."
+            }
+            label.check {
+                input type="checkbox" name="all" value="1";
+                " Also scan all disabled data objects"
+            }
+            div.bar {
+                button.primary type="submit" autofocus { "Run Object Sync" }
+                a.button href=(links::object(object.id)) data-close { "Cancel" }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::ui::sample;
+
+    #[test]
+    fn the_dialog_offers_to_scan_disabled_objects() {
+        let shown = view(&sample::connection_object(), &sample::visitor()).into_string();
+        assert!(shown.contains("Also scan all disabled data objects") && shown.contains("name=\"token\""), "{shown}");
+    }
+}
