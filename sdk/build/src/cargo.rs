@@ -87,3 +87,36 @@ fn check(package: &Path, request: &Request, components: &[Component]) -> Result<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(kind: &str, files: &str, examples: &[&str]) -> Option<Component> {
+        let package = std::env::temp_dir().canonicalize().unwrap();
+        // Cargo names the manifest; that it lies in the package's directory is all that is looked at.
+        let manifest = package.join(".");
+        let request =
+            Request { examples: examples.iter().map(|e| (*e).to_owned()).collect(), ..Request::new(&package) };
+        let line = format!(
+            r#"{{"reason":"compiler-artifact","manifest_path":{manifest:?},"target":{{"name":"n","kind":[{kind}]}},"filenames":[{files}]}}"#
+        );
+        artefact(&line, package.parent().unwrap(), &request)
+    }
+
+    #[test]
+    fn a_message_names_the_component_that_was_asked_for() {
+        let component = Component { name: "n".to_owned(), path: "/t/n.wasm".into() };
+        assert_eq!(found(r#""cdylib","rlib""#, r#""/t/n.wasm","/t/libn.rlib""#, &[]), Some(component.clone()));
+        assert_eq!(found(r#""example""#, r#""/t/n.wasm""#, &["n"]), Some(component));
+    }
+
+    #[test]
+    fn other_messages_are_none() {
+        assert_eq!(found(r#""lib""#, r#""/t/libn.rlib""#, &[]), None);
+        assert_eq!(found(r#""cdylib""#, r#""/t/n.wasm""#, &["n"]), None);
+        assert_eq!(found(r#""example""#, r#""/t/n.wasm""#, &["other"]), None);
+        assert_eq!(artefact("not json", Path::new("/"), &Request::new("/")), None);
+        assert_eq!(artefact(r#"{"reason":"build-finished"}"#, Path::new("/"), &Request::new("/")), None);
+    }
+}

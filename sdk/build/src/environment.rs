@@ -18,6 +18,7 @@ const KEPT: &[&str] = &[
     "CARGO_NET_",
     "CARGO_REGISTRY_",
     "CARGO_REGISTRIES_",
+    "CARGO_SOURCE_",
     "CARGO_TERM_",
     "CARGO_BUILD_JOBS",
     "CARGO_TARGET_DIR",
@@ -96,9 +97,10 @@ fn leaks(name: &OsStr) -> bool {
 }
 
 #[cfg(test)]
-impl<const N: usize> From<[(&str, &str); N]> for Environment {
-    fn from(pairs: [(&str, &str); N]) -> Self {
-        Self { variables: pairs.iter().map(|(name, value)| (name.into(), value.into())).collect() }
+impl Environment {
+    /// One of a machine that does not exist.
+    pub(crate) fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self { variables: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
     }
 }
 
@@ -121,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_cache_is_the_users_and_absolute() {
-        let cache = |pairs: [(&str, &str); 2]| Environment::from(pairs).cache_dir();
+        let cache = |pairs: [(&str, &str); 2]| Environment::of(pairs).cache_dir();
         assert_eq!(cache([("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]), Some("/c/wharfinger".into()));
         assert_eq!(cache([("XDG_CACHE_HOME", "c"), ("HOME", "/h")]), Some("/h/.cache/wharfinger".into()));
         assert_eq!(cache([("XDG_CACHE_HOME", ""), ("HOME", "")]), None);
