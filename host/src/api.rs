@@ -5,12 +5,18 @@
 //! takes long: only `check` calls a connector inside a request, under a deadline.
 
 pub mod caller;
+pub mod connections;
+pub mod connectors;
+pub mod docs;
 pub mod error;
 pub mod input;
+pub mod jobs;
+pub mod objects;
 pub mod openapi;
 pub mod operations;
 pub mod request;
 pub mod routes;
+pub mod settings;
 pub mod ui;
 
 use std::{sync::Arc, time::Duration};

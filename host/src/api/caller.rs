@@ -34,6 +34,12 @@ impl Caller {
         &self.0.sight
     }
 
+    /// Whether the caller sees the whole inventory.
+    #[must_use]
+    pub fn sees_all(&self) -> bool {
+        self.0.sight == Sight::All
+    }
+
     /// As creators and updaters are shown.
     #[must_use]
     pub fn actor(&self) -> Actor {

@@ -115,5 +115,75 @@ fn parameters(route: &Route, path: &str) -> Value {
     for (name, meaning) in &route.query {
         out.push(json!({ "name": name, "in": "query", "schema": { "type": "string" }, "description": meaning }));
     }
+    if route.revisioned {
+        out.push(json!({ "name": "If-Match", "in": "header", "schema": { "type": "string" },
+            "description": "The revision that was read; 412 if it is another one by now" }));
+    }
     Value::Array(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn references<'a>(value: &'a Value, out: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(map) => {
+                if let Some(Value::String(target)) = map.get("$ref") {
+                    out.insert(target);
+                }
+                map.values().for_each(|v| references(v, out));
+            }
+            Value::Array(items) => items.iter().for_each(|v| references(v, out)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut all = BTreeSet::new();
+        references(&document, &mut all);
+        assert!(all.len() > 10, "{all:?}");
+        for target in all {
+            let pointer = target.strip_prefix('#').expect("a reference within the document");
+            assert!(document.pointer(pointer).is_some(), "{target}");
+        }
+    }
+
+    #[test]
+    fn every_operation_is_complete_and_has_a_name_of_its_own() {
+        let document = document();
+        let mut names = BTreeSet::new();
+        let mut operations = 0;
+        for (path, item) in document["paths"].as_object().expect("paths") {
+            for (method, operation) in item.as_object().expect("item") {
+                operations += 1;
+                let id = operation["operationId"].as_str().expect("operationId");
+                assert!(names.insert(id.to_owned()), "{method} {path}: {id} is taken");
+                assert!(!operation["summary"].as_str().expect("summary").is_empty());
+                let declared: BTreeSet<&str> = operation["parameters"]
+                    .as_array()
+                    .expect("parameters")
+                    .iter()
+                    .filter(|p| p["in"] == "path")
+                    .filter_map(|p| p["name"].as_str())
+                    .collect();
+                let used: BTreeSet<&str> =
+                    path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+                assert_eq!(declared, used, "{method} {path}");
+            }
+        }
+        let rows: usize = routes::table().iter().map(|r| r.paths().len()).sum();
+        assert_eq!(operations, rows, "no row hides another");
+    }
+
+    #[test]
+    fn every_schema_is_one() {
+        for (name, schema) in document()["components"]["schemas"].as_object().expect("schemas") {
+            jsonschema::draft202012::meta::validate(schema).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+    }
 }

@@ -3,6 +3,8 @@
 //! The table is the only way in: from it come the router, the check of the caller, which stands before the handler so
 //! that none can forget it, the OpenAPI document, and the test that calls every route as somebody who sees two subtrees.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use axum::{
     Router,
     extract::{Request, State},
@@ -14,20 +16,49 @@ use axum::{
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use super::{ApiState, caller, error::ApiError, operations};
+use super::{
+    ApiState, caller,
+    connections::{self, ConnectionJson, CreateConnection, Registered, TestResult, UpdateConnection},
+    connectors::{self, ConnectorJson},
+    docs,
+    error::ApiError,
+    jobs::{self, JobJson, JobsPage, StatusesBody},
+    objects::{self, ColumnsJson, CrawlBody, DeletedJson, HitsJson, ObjectJson, Queued, SearchBody},
+    operations::{self, Health},
+    settings::{self, SettingsBody, SettingsChanged},
+};
 use crate::model::principal::Permission;
 
 const ADMIN: Access = Access::Any(&[Permission::ApplicationAdmin]);
+const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
+const MANAGE: Access = Access::Any(MANAGERS);
 
 /// The table.
 #[must_use]
 #[rustfmt::skip]
 pub fn table() -> Vec<Route> {
-    use Access::Public;
+    use Access::{Owned, Public, Seen};
     vec![
-        get("/healthz",      Public, "The process runs",                     operations::healthz).gives::<operations::Health>(200),
-        get("/readyz",       Public, "The host can take requests",           operations::readyz).gives::<operations::Health>(200),
-        get("/openapi.json", Public, "This document",                        operations::openapi).gives::<serde_json::Value>(200),
+        post("/data/connection",            ADMIN,  "Register a connection; starts its first sync",    connections::create).takes::<CreateConnection>().gives::<Registered>(201),
+        post("/data/connection/test",       ADMIN,  "Try a connection's payload, store nothing",       connections::test).takes::<CreateConnection>().gives::<TestResult>(200),
+        get("/data/connection/{*path}",     Seen,   "A connection, without its secrets",               connections::get).gives::<ConnectionJson>(200),
+        put("/data/connection/{*path}",     MANAGE, "Change credentials or options, after a test",     connections::put).takes::<UpdateConnection>().gives::<ConnectionJson>(200).revisioned(),
+        get("/data/object/{*path}",         Seen,   "An object",                                       objects::get).gives::<ObjectJson>(200),
+        get("/data/columns/{*path}",        Seen,   "The columns of an object",                        objects::columns).gives::<ColumnsJson>(200),
+        post("/data/object/search/{*path}", Seen,   "Children or descendants; without a path, the connections", objects::search).takes::<SearchBody>().gives::<HitsJson>(200),
+        delete("/data/object/{*path}",      Owned,  "Remove an object from the inventory with all below; a connection is deregistered", objects::delete).gives::<DeletedJson>(200),
+        post("/data/crawl/{*path}",         Owned,  "Start a sync of an object and everything below",  objects::crawl).takes::<CrawlBody>().gives::<Queued>(202),
+        put("/data/settings/{*path}",       Owned,  "Change status or new-object rule",                settings::put).takes::<SettingsBody>().gives::<SettingsChanged>(200).revisioned().query("dryRun", "true: only say what it would do"),
+        get("/jobs",                        Seen,   "Jobs, newest first",                              jobs::list).gives::<Vec<JobJson>>(200).query("bulkId", "Only those that were asked for together"),
+        get("/jobs/search",                 Seen,   "Jobs by type, state and time",                    jobs::search).gives::<JobsPage>(200).queries(&jobs::SEARCH_PARAMETERS),
+        post("/jobs/statuses",              Seen,   "Several jobs by id; can wait for them to end",    jobs::statuses).takes::<StatusesBody>().gives::<BTreeMap<String, Option<JobJson>>>(200),
+        get("/jobs/{id}",                   Seen,   "A job",                                           jobs::get).gives::<JobJson>(200),
+        post("/jobs/{id}/cancel",           Owned,  "Stop a job",                                      jobs::cancel).gives::<JobJson>(200),
+        get("/connectors",                  ADMIN,  "The connectors that are installed",               connectors::list).gives::<Vec<ConnectorJson>>(200),
+        get("/healthz",                     Public, "The process runs",                                operations::healthz).gives::<Health>(200),
+        get("/readyz",                      Public, "The host can take requests",                      operations::readyz).gives::<Health>(200),
+        get("/openapi.json",                Public, "The API as an OpenAPI document",                  operations::openapi).gives::<serde_json::Value>(200),
+        get("/docs",                        Public, "The API for people",                              docs::page),
     ]
 }
 
@@ -61,6 +92,8 @@ pub struct Route {
     pub query: Vec<(&'static str, &'static str)>,
     /// Body that it takes.
     pub request: Option<SchemaOf>,
+    /// Whether it heeds `If-Match`.
+    pub revisioned: bool,
     /// Status of success.
     pub status: u16,
     /// Body of success.
@@ -91,6 +124,30 @@ impl Route {
         self
     }
 
+    /// Query parameters.
+    #[must_use]
+    fn queries(mut self, parameters: &[(&'static str, &'static str)]) -> Self {
+        self.query.extend_from_slice(parameters);
+        self
+    }
+
+    /// It heeds `If-Match`.
+    #[must_use]
+    fn revisioned(mut self) -> Self {
+        self.revisioned = true;
+        self
+    }
+
+    /// Names of all query parameters that it takes on a path.
+    fn parameters(&self, path: &str) -> Arc<[&'static str]> {
+        let object = match (self.path.ends_with("{*path}"), path.ends_with("{*path}")) {
+            (true, true) => Some("namespace"),
+            (true, false) => Some("id"),
+            _ => None,
+        };
+        self.query.iter().map(|(name, _)| *name).chain(object).collect()
+    }
+
     /// The paths under which it answers.
     #[must_use]
     pub fn paths(&self) -> Vec<&'static str> {
@@ -113,7 +170,18 @@ where
         _ => MethodFilter::GET,
     };
     let handler = on(filter, handler);
-    Route { method, path, access, summary, query: Vec::new(), request: None, status: 200, response: None, handler }
+    Route {
+        method,
+        path,
+        access,
+        summary,
+        query: Vec::new(),
+        request: None,
+        revisioned: false,
+        status: 200,
+        response: None,
+        handler,
+    }
 }
 
 fn get<H: Handler<T, ApiState>, T: 'static>(
@@ -154,31 +222,55 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 
 /// The router of the table.
 pub(super) fn mount(state: &ApiState) -> Router<ApiState> {
-    table().into_iter().fold(Router::new(), |router, route| {
-        let guarded = from_fn_with_state((state.clone(), route.access), guard);
-        route
-            .paths()
-            .into_iter()
-            .fold(router, |router, path| router.route(path, route.handler.clone().layer(guarded.clone())))
-    })
+    let mut router = Router::new();
+    for route in table() {
+        for path in route.paths() {
+            let gate = Gate { state: state.clone(), access: route.access, parameters: route.parameters(path) };
+            router = router.route(path, route.handler.clone().layer(from_fn_with_state(gate, guard)));
+        }
+    }
+    router
+}
+
+/// What the guard of one route knows.
+#[derive(Clone)]
+struct Gate {
+    state: ApiState,
+    access: Access,
+    parameters: Arc<[&'static str]>,
 }
 
 /// Stands before every handler of the table.
-async fn guard(
-    State((state, access)): State<(ApiState, Access)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, ApiError> {
-    if access != Access::Public {
-        let caller = caller::resolve(&state, request.method(), request.headers()).await?;
-        if let Access::Any(permissions) = access
-            && !caller.has_any(permissions)
-        {
-            return Err(ApiError::forbidden(format!("this needs {}", names(permissions).join(" or "))));
+async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, ApiError> {
+    if gate.access != Access::Public {
+        let caller = caller::resolve(&gate.state, request.method(), request.headers()).await?;
+        match gate.access {
+            Access::Any(permissions) if !caller.has_any(permissions) => {
+                return Err(ApiError::forbidden(format!("this needs {}", names(permissions).join(" or "))));
+            }
+            // Seeing everything without managing it is looking on: acting takes a permission, or owning.
+            Access::Owned if caller.sees_all() && !caller.has_any(MANAGERS) => {
+                let message = format!("this needs {}, or owning the object", names(MANAGERS).join(" or "));
+                return Err(ApiError::forbidden(message));
+            }
+            _ => {}
         }
         request.extensions_mut().insert(caller);
     }
+    only_known(&gate.parameters, request.uri().query().unwrap_or_default())?;
     Ok(next.run(request).await)
+}
+
+/// A misspelt parameter must not pass for one that was left out.
+fn only_known(parameters: &[&str], query: &str) -> Result<(), ApiError> {
+    for (name, _) in url::form_urlencoded::parse(query.as_bytes()) {
+        if !parameters.contains(&&*name) {
+            let known = if parameters.is_empty() { "none".to_owned() } else { parameters.join(", ") };
+            let message = format!("in the query string: unknown parameter `{name}`, expected {known}");
+            return Err(ApiError::bad_request("invalid-query", message));
+        }
+    }
+    Ok(())
 }
 
 /// Permissions as the API spells them.

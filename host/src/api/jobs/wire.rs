@@ -1,0 +1,172 @@
+//! Jobs as JSON.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::{
+    id::{BulkId, JobId},
+    job::{Job, JobState, SyncCounts},
+    name::Ident,
+    page::ObjectError,
+    path::ObjectPath,
+};
+
+/// A job.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Job")]
+pub struct JobJson {
+    #[schemars(with = "String")]
+    id: JobId,
+    /// Jobs that were asked for together.
+    #[schemars(with = "String")]
+    bulk_id: BulkId,
+    /// `objectSync`.
+    job_type: &'static str,
+    /// `created`, `active`, `retry`, `completed`, `failed`, `cancelled` or `expired`.
+    #[schemars(with = "String")]
+    state: JobState,
+    /// What it was asked for.
+    #[schemars(with = "Vec<String>")]
+    object_path: ObjectPath,
+    progress: Progress,
+    output: Output,
+    #[schemars(with = "String")]
+    created_at: Timestamp,
+    #[schemars(with = "Option<String>")]
+    started_at: Option<Timestamp>,
+    #[schemars(with = "Option<String>")]
+    ended_at: Option<Timestamp>,
+}
+
+/// How far it is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Progress {
+    /// Parts of the listing that are known so far.
+    partitions: u64,
+    /// Parts that are done.
+    partitions_done: u64,
+    /// Pages read.
+    pages: u64,
+    /// Objects seen.
+    objects: u64,
+}
+
+/// What it did so far. Objects are counted by type.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Output {
+    /// Whether something waits for a person's decision.
+    held: bool,
+    seen: BTreeMap<String, u64>,
+    added: BTreeMap<String, u64>,
+    changed: BTreeMap<String, u64>,
+    missing: BTreeMap<String, u64>,
+    returned: BTreeMap<String, u64>,
+    columns: ColumnCounts,
+    /// Containers that were not looked into, because nothing in them is enabled.
+    skipped: u64,
+    /// How many objects could not be read.
+    error_count: u64,
+    /// The first of them.
+    errors: Vec<ErrorAt>,
+    /// Requests to the platform, repeats included.
+    requests: u64,
+    /// Bytes of its answers.
+    bytes: u64,
+    /// Name and version.
+    connector: Option<String>,
+    /// From the first claim to the end.
+    duration_ms: Option<i64>,
+    /// Attempts that failed.
+    failures: u32,
+    /// Why the last one did.
+    error: Option<Failure>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ColumnCounts {
+    added: u64,
+    changed: u64,
+    deleted: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ErrorAt {
+    /// Names from the connection's key down.
+    #[schemars(with = "Vec<String>")]
+    path: Vec<Ident>,
+    code: String,
+    message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Failure {
+    code: String,
+    message: String,
+}
+
+impl From<Job> for JobJson {
+    fn from(job: Job) -> Self {
+        let duration_ms =
+            job.started_at.zip(job.ended_at).map(|(from, to)| to.as_millisecond() - from.as_millisecond());
+        let connection = job.object_path.connection().clone();
+        let counts = job.counts;
+        Self {
+            progress: Progress::of(&counts),
+            output: Output {
+                held: false,
+                columns: ColumnCounts {
+                    added: counts.columns_added,
+                    changed: counts.columns_changed,
+                    deleted: counts.columns_deleted,
+                },
+                skipped: counts.skipped,
+                error_count: counts.errors,
+                requests: counts.requests,
+                bytes: counts.bytes,
+                seen: counts.seen,
+                added: counts.added,
+                changed: counts.changed,
+                missing: counts.missing,
+                returned: counts.returned,
+                errors: job.object_errors.into_iter().map(|error| ErrorAt::below(&connection, error)).collect(),
+                connector: job.connector,
+                duration_ms,
+                failures: job.failures,
+                error: job.error.map(|e| Failure { code: e.code, message: e.message }),
+            },
+            id: job.id,
+            bulk_id: job.bulk,
+            job_type: job.job_type.as_str(),
+            state: job.state,
+            object_path: job.object_path,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            ended_at: job.ended_at,
+        }
+    }
+}
+
+impl Progress {
+    fn of(counts: &SyncCounts) -> Self {
+        Self {
+            partitions: counts.partitions,
+            partitions_done: counts.partitions_done,
+            pages: counts.pages,
+            objects: counts.seen.values().sum(),
+        }
+    }
+}
+
+impl ErrorAt {
+    fn below(connection: &Ident, error: ObjectError) -> Self {
+        let path = std::iter::once(connection.clone()).chain(error.path.0).collect();
+        Self { path, code: error.code, message: error.message }
+    }
+}
