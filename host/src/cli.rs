@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and which part answers. Prints for people; exit codes are for scripts.
 
 mod config;
+mod connector;
 mod serve;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -21,6 +22,9 @@ pub struct Cli {
 enum Command {
     /// Run the host
     Serve(HostArgs),
+    /// Make connectors
+    #[command(subcommand)]
+    Connector(connector::Command),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -74,6 +78,7 @@ impl HostArgs {
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Connector(command) => connector::run(&command),
         Command::Config(command) => config::run(&command),
     }
 }

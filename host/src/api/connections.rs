@@ -35,7 +35,7 @@ use crate::{
         connections::{ConnectionError, ConnectionUpdate, NewConnection},
     },
     model::{
-        connection::Connection,
+        connection::{Connection, Sealed},
         id::{BulkId, ConnectionId},
         name::ConnectionKey,
         path::ObjectPath,
@@ -70,7 +70,7 @@ pub(super) async fn create(
         id,
         key: asked.key,
         technology: asked.technology,
-        secrets: state.vault.seal(id, &asked.registration.secrets),
+        secrets: seal(&state, id, &asked.registration)?,
         config: asked.registration.config,
         address: asked.registration.address,
         identity: trial.identity,
@@ -134,7 +134,7 @@ pub(super) async fn put(
     }
     let update = match change.tried {
         Some((_, r)) => ConnectionUpdate {
-            secrets: state.vault.seal(connection.id, &r.secrets),
+            secrets: seal(&state, connection.id, &r)?,
             config: r.config,
             address: r.address,
             identity,
@@ -214,6 +214,10 @@ async fn not_taken(
         }
     }
     Ok(())
+}
+
+fn seal(state: &ApiState, id: ConnectionId, registration: &Registration) -> Result<Sealed, ApiError> {
+    state.vault.seal(id, &registration.secrets).map_err(|error| ApiError::internal("seal secrets", &error))
 }
 
 fn refused(error: ConnectionError) -> ApiError {
