@@ -1,8 +1,17 @@
 //! The command line: what can be asked, and which part answers. Prints for people; exit codes are for scripts.
+//!
+//! Commands on connections, objects and jobs are clients of the API like any other: they know nothing of the store.
 
+mod api;
 mod config;
+mod connection;
 mod connector;
+#[cfg(feature = "demo")]
+mod demo;
+mod job;
+mod object;
 mod serve;
+mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -22,6 +31,18 @@ pub struct Cli {
 enum Command {
     /// Run the host
     Serve(HostArgs),
+    /// Run a host beside simulated platforms, with a connection to each
+    #[cfg(feature = "demo")]
+    Demo(demo::DemoArgs),
+    /// Registered accounts, over the API of a running host
+    #[command(subcommand)]
+    Connection(connection::Command),
+    /// Objects of the inventory, over the API of a running host
+    #[command(subcommand)]
+    Object(object::Command),
+    /// Jobs, over the API of a running host
+    #[command(subcommand)]
+    Job(job::Command),
     /// Make connectors
     #[command(subcommand)]
     Connector(connector::Command),
@@ -44,6 +65,14 @@ pub struct HostArgs {
     listen: Option<String>,
 }
 
+/// How results are printed.
+#[derive(Debug, Clone, Copy, Args)]
+struct Output {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
 /// How a command ended, for scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -57,13 +86,26 @@ pub enum Exit {
     Refused = 3,
     /// The host cannot be reached.
     Unreachable = 4,
-    /// The job that was waited for did not complete.
-    JobFailed = 5,
+    /// The job that was waited for did not complete, or the payload that was tested would not be registered.
+    Negative = 5,
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// What an error means for scripts.
+    #[must_use]
+    pub fn of(error: &anyhow::Error) -> Self {
+        match error.downcast_ref::<api::ClientError>() {
+            Some(api::ClientError::Refused { .. }) => Self::Refused,
+            Some(api::ClientError::Unreachable { .. }) => Self::Unreachable,
+            None if error.is::<ConfigError>() => Self::Usage,
+            None => Self::Failed,
+        }
     }
 }
 
@@ -77,8 +119,20 @@ impl HostArgs {
 /// Carries out a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Connector(command) => connector::run(&command),
-        Command::Config(command) => config::run(&command),
+        Command::Connector(command) => return connector::run(&command),
+        Command::Config(command) => return config::run(&command),
+        _ => {}
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Serve(args) => serve::run(&args).await,
+            #[cfg(feature = "demo")]
+            Command::Demo(args) => demo::run(args).await,
+            Command::Connection(command) => connection::run(command).await,
+            Command::Object(command) => object::run(command).await,
+            Command::Job(command) => job::run(command).await,
+            Command::Connector(_) | Command::Config(_) => Ok(Exit::Done),
+        }
+    })
 }

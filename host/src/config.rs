@@ -175,6 +175,12 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// A new name for a directory that does not outlive its use.
+#[must_use]
+pub fn temporary_dir(prefix: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{prefix}-{}", uuid::Uuid::now_v7()))
+}
+
 impl Config {
     /// A host that keeps everything in `data_dir`, with defaults for the rest.
     #[must_use]

@@ -10,8 +10,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            let usage = error.downcast_ref::<wharfinger::config::ConfigError>().is_some();
-            if usage { Exit::Usage.into() } else { Exit::Failed.into() }
+            Exit::of(&error).into()
         }
     }
 }

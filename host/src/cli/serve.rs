@@ -6,14 +6,11 @@ use crate::{
     telemetry,
 };
 
-pub(super) fn run(args: &HostArgs) -> anyhow::Result<Exit> {
+pub(super) async fn run(args: &HostArgs) -> anyhow::Result<Exit> {
     let config = args.load()?;
     telemetry::init(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let options = Options { on_first_key: Some(announce), ..Options::default() };
-        App::start(config, options).await?.run().await
-    })?;
+    let options = Options { on_first_key: Some(announce), ..Options::default() };
+    App::start(config, options).await?.run().await?;
     Ok(Exit::Done)
 }
 

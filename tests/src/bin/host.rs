@@ -10,7 +10,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            Exit::Failed.into()
+            Exit::of(&error).into()
         }
     }
 }

@@ -1,0 +1,195 @@
+//! The commands' client of the API.
+
+use std::{io::IsTerminal, time::Duration};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{ClientConfig, environment},
+    model::path::ObjectPath,
+};
+
+/// What stands for itself in a segment of a URL.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A host, and as whom it is called.
+pub(super) struct Api {
+    http: reqwest::Client,
+    config: ClientConfig,
+}
+
+/// Why a call brought nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// The host said no.
+    #[error("{message}{}", hint.as_ref().map(|h| format!("\nhint: {h}")).unwrap_or_default())]
+    Refused {
+        /// What the host said.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// For programs.
+        code: String,
+    },
+    /// No answer.
+    #[error("no host answers at {url}: is it running? (WHARFINGER_URL says where)")]
+    Unreachable {
+        /// Where it was looked for.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+impl ClientError {
+    /// The machine-readable code of a refusal.
+    pub(super) fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } => code,
+            Self::Unreachable { .. } => "unreachable",
+        }
+    }
+}
+
+impl Api {
+    /// The host that the environment names.
+    pub(super) fn from_environment() -> anyhow::Result<Self> {
+        Self::new(ClientConfig::load(&environment())?)
+    }
+
+    pub(super) fn new(config: ClientConfig) -> anyhow::Result<Self> {
+        // The first one wins; whoever it was chose the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?;
+        Ok(Self { http, config })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, ClientError> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.config.url));
+        match &self.config.api_key {
+            Some(key) => request.bearer_auth(key.as_str()),
+            None => request,
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Value, ClientError> {
+        let lost = |source| ClientError::Unreachable { url: self.config.url.clone(), source };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(lost)?;
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        if status.is_success() {
+            return Ok(body);
+        }
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        Err(ClientError::Refused {
+            message: text("message").unwrap_or_else(|| format!("the host answered {status}")),
+            hint: text("hint"),
+            code: text("code").unwrap_or_default(),
+        })
+    }
+
+    /// Waits until a bulk's jobs have ended, showing how far they are on a terminal. Gives the jobs.
+    pub(super) async fn wait(&self, bulk: &str) -> Result<Vec<Value>, ClientError> {
+        let terminal = std::io::stderr().is_terminal();
+        loop {
+            let jobs = self.get(&format!("/jobs?bulkId={bulk}")).await?;
+            let jobs = jobs.as_array().cloned().unwrap_or_default();
+            if terminal {
+                jobs.iter().for_each(|job| eprint!("\r\x1b[K{}", progress(job)));
+            }
+            if jobs.iter().all(|job| has_ended(job)) {
+                if terminal {
+                    eprint!("\r\x1b[K");
+                }
+                return Ok(jobs);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Whether nothing follows.
+pub(super) fn has_ended(job: &Value) -> bool {
+    matches!(job["state"].as_str(), Some("completed" | "failed" | "cancelled" | "expired"))
+}
+
+/// How far a job is, in one line.
+pub(super) fn progress(job: &Value) -> String {
+    let n = |pointer: &str| job.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let state = job["state"].as_str().unwrap_or("?");
+    let mut line = format!(
+        "{} {state}: {} objects, {} of {} parts, {} requests",
+        path_of(&job["objectPath"]),
+        n("/progress/objects"),
+        n("/progress/partitionsDone"),
+        n("/progress/partitions"),
+        n("/output/requests"),
+    );
+    if let Some(message) = job.pointer("/output/error/message").and_then(Value::as_str) {
+        line.push_str(&format!(" ({message})"));
+    }
+    line
+}
+
+/// A JSON path as people read and type it.
+pub(super) fn path_of(value: &Value) -> String {
+    let names = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    ObjectPath::from_segments(names).map(|p| p.to_string()).unwrap_or_default()
+}
+
+/// A path as the end of a URL.
+pub(super) fn url_path(path: &ObjectPath) -> String {
+    path.segments().iter().map(|s| segment(s.as_str())).collect::<Vec<_>>().join("/")
+}
+
+/// One name as a segment of a URL.
+pub(super) fn segment(name: &str) -> String {
+    utf8_percent_encode(name, SEGMENT).to_string()
+}
+
+/// All hits of a search, page by page.
+pub(super) async fn search_all(api: &Api, url: &str, mut body: Value) -> Result<Vec<Value>, ClientError> {
+    let mut hits = Vec::new();
+    body["size"] = json!(500);
+    loop {
+        let mut page = api.post(url, &body).await?;
+        if let Value::Array(more) = page["hits"].take() {
+            hits.extend(more);
+        }
+        if page["next"].is_null() {
+            return Ok(hits);
+        }
+        body["next"] = page["next"].take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_a_url_whatever_is_in_its_names() {
+        let path = ObjectPath::from_segments(["My Key", "a/b", "%2F", "ü?#"]).expect("path");
+        assert_eq!(url_path(&path), "My%20Key/a%2Fb/%252F/%C3%BC%3F%23");
+    }
+}
