@@ -126,8 +126,9 @@ pub struct Exchange {
     /// `POST` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Where to.
-    pub url: String,
+    /// Where to: the first whose value is there. Each is a literal URL, `{{ connection.origin }}` with a path, or one
+    /// configuration value that is a URL.
+    pub url: Urls,
     /// Query parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, String>,
@@ -152,6 +153,22 @@ pub struct Exchange {
     /// How a failure is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fail: Option<Failure>,
+}
+
+/// One URL, or several of which the first that has a value is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Urls {
+    /// Just one.
+    One(String),
+    /// In this order.
+    Many(Vec<String>),
+}
+
+impl Default for Urls {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
 }
 
 /// Basic authentication.
