@@ -3,6 +3,10 @@
 //! [`Db`] is a cheap handle. Its functions take and return model types and are whole operations, each one transaction:
 //! what is acknowledged is durable, and a crash between two of them leaves a state that both know how to go on from.
 //! Every read of the inventory takes what the caller may see.
+//!
+//! Why a kill at any instant is survivable: redb keeps the last committed state until the next one is complete on disk,
+//! and no function spreads what belongs together over two transactions. So a crash loses at most the operation that was
+//! not acknowledged, which its caller repeats.
 
 pub mod connections;
 pub mod jobs;
@@ -10,20 +14,47 @@ pub mod objects;
 pub mod principals;
 pub mod settings;
 pub mod sync;
+pub mod verify;
+
+mod counters;
+mod fault;
+mod migrations;
+mod queue;
+mod reclaim;
+mod records;
+mod search;
+mod tables;
+mod tree;
+mod view;
+
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::Arc};
 
+use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
 
 use crate::model::{
     id::{Incarnation, ObjectId},
     path::ObjectPath,
 };
+use fault::{Fault, Stop};
+use tables::{ReadRows, WriteRows};
+
+/// Memory for the pages of the file. Small: the operating system caches the file as well.
+const CACHE_BYTES: usize = 48 * 1024 * 1024;
 
 /// A handle on the store.
 #[derive(Clone)]
 pub struct Db {
-    _todo: Arc<()>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    incarnation: Incarnation,
+    jobs_changed: Arc<Notify>,
 }
 
 /// The store failed. Its text is for the log; people are told that the store failed and the request's id.
@@ -48,24 +79,105 @@ pub enum ObjectRef {
 impl Db {
     /// Opens the store in a file, creating and migrating it as needed, and begins a new incarnation: claims that
     /// earlier ones left behind are void, their jobs wait to be claimed again.
-    pub fn open(_file: &Path) -> Result<Self, DbError> {
-        unimplemented!()
+    pub fn open(file: &Path) -> Result<Self, DbError> {
+        let open = || -> Result<Self, Fault> { Self::start(Builder::new().set_cache_size(CACHE_BYTES).create(file)?) };
+        open().map_err(|fault| DbError { operation: "open the store", source: Box::new(fault) })
     }
 
     /// A store that is gone when the last handle is dropped.
     pub fn in_memory() -> Result<Self, DbError> {
-        unimplemented!()
+        let open = || -> Result<Self, Fault> {
+            let backend = InMemoryBackend::new();
+            Self::start(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend)?)
+        };
+        open().map_err(|fault| DbError { operation: "make a store in memory", source: Box::new(fault) })
+    }
+
+    /// One transaction makes the tables, migrates, and voids old claims: after a crash it is simply done again.
+    fn start(database: Database) -> Result<Self, Fault> {
+        let incarnation = Incarnation::generate();
+        let transaction = database.begin_write()?;
+        {
+            let mut rows = WriteRows::open(&transaction)?;
+            migrations::migrate(&mut rows)?;
+            queue::void_claims(&mut rows)?;
+            rows.meta.insert("incarnation", incarnation.as_u128())?;
+        }
+        transaction.commit()?;
+        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }) })
     }
 
     /// This run of the host.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        unimplemented!()
+        self.shared.incarnation
     }
 
     /// Rings when a job may have become due or was cancelled. Carries no data: look into the store.
     #[must_use]
     pub fn jobs_changed(&self) -> Arc<Notify> {
-        unimplemented!()
+        Arc::clone(&self.shared.jobs_changed)
+    }
+
+    fn ring(&self) {
+        self.shared.jobs_changed.notify_waiters();
+    }
+
+    /// Runs a function on the state of one moment, away from the async threads.
+    async fn read<T, E>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&ReadRows) -> Result<T, Stop<E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        blocking(operation, move || {
+            let transaction = shared.database.begin_read().map_err(Fault::from)?;
+            let rows = ReadRows::open(&transaction).map_err(Fault::from)?;
+            work(&rows)
+        })
+        .await
+    }
+
+    /// Runs a function in a write transaction, away from the async threads. What it returns without an error is durable
+    /// when this returns; an error leaves nothing behind.
+    async fn write<T, E>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut WriteRows<'_>) -> Result<T, Stop<E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        blocking(operation, move || {
+            let transaction = shared.database.begin_write().map_err(Fault::from)?;
+            let done = {
+                let mut rows = WriteRows::open(&transaction).map_err(Fault::from)?;
+                work(&mut rows)?
+            };
+            transaction.commit().map_err(Fault::from)?;
+            Ok(done)
+        })
+        .await
+    }
+}
+
+async fn blocking<T, E>(
+    operation: &'static str,
+    work: impl FnOnce() -> Result<T, Stop<E>> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|stop| stop.into_error(operation)),
+        // A panic in a transaction drops it: nothing of it is kept.
+        Err(join) => Err(DbError { operation, source: Box::new(join) }.into()),
     }
 }

@@ -3,14 +3,26 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Db, DbError};
+use redb::ReadableTable as _;
+
+use super::{
+    Db, DbError, counters,
+    fault::{Fault, Stop},
+    queue, reclaim,
+    records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
+    tables::{ReadRows, Rows, WriteRows},
+    tree,
+    view::Lens,
+};
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
     id::ConnectionId,
     job::Job,
     name::{ConnectionKey, Technology},
-    settings::SettingsChange,
-    sight::Sight,
+    object::Kind,
+    path::{ObjectPath, RemotePath},
+    settings::{Overrides, SettingsChange},
+    sight::{Sight, Visible},
 };
 
 /// What is needed to register an account.
@@ -86,43 +98,227 @@ pub struct ConnectionUpdate {
 }
 
 impl Db {
-    /// Registers an account and queues its first sync, in one transaction.
+    /// Registers an account and queues its first sync. One transaction: there is never a connection without its object,
+    /// its secrets and its first job, nor any of them without the connection.
     pub async fn create_connection(
         &self,
-        _new: NewConnection,
-        _now: Timestamp,
+        new: NewConnection,
+        now: Timestamp,
     ) -> Result<(Connection, Job), ConnectionError> {
-        unimplemented!()
+        let done = self.write("register a connection", move |rows| create(rows, new, now)).await?;
+        self.ring();
+        Ok(done)
     }
 
-    /// Replaces what can be changed, if the connection is still at `revision` (where given).
+    /// Replaces what can be changed, if the connection is still at `revision` (where given). One transaction: secrets
+    /// and configuration never come from two versions.
     pub async fn update_connection(
         &self,
-        _id: ConnectionId,
-        _update: ConnectionUpdate,
-        _revision: Option<u64>,
-        _now: Timestamp,
+        id: ConnectionId,
+        update: ConnectionUpdate,
+        revision: Option<u64>,
+        now: Timestamp,
     ) -> Result<Connection, ConnectionError> {
-        unimplemented!()
+        self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await
     }
 
     /// The connections of which the caller may see anything, by key.
-    pub async fn connections(&self, _sight: &Sight) -> Result<Vec<Connection>, DbError> {
-        unimplemented!()
+    pub async fn connections(&self, sight: &Sight) -> Result<Vec<Connection>, DbError> {
+        let sight = sight.clone();
+        self.read("list connections", move |rows| {
+            let lens = Lens::new(rows, &sight)?;
+            let mut found = Vec::new();
+            for row in rows.connection_keys.range::<&str>(..)? {
+                let id = row?.1.value();
+                if lens.visible(&[id]) != Visible::No {
+                    found.extend(connection(rows, id)?);
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// A connection by its key, if the caller may see anything of it.
-    pub async fn connection_by_key(&self, _sight: &Sight, _key: &ConnectionKey) -> Result<Option<Connection>, DbError> {
-        unimplemented!()
+    pub async fn connection_by_key(&self, sight: &Sight, key: &ConnectionKey) -> Result<Option<Connection>, DbError> {
+        let (sight, key) = (sight.clone(), key.clone());
+        self.read("find a connection", move |rows: &ReadRows| {
+            let Some(id) = tree::connection_by_key(rows, key.as_str())? else { return Ok(None) };
+            match Lens::new(rows, &sight)?.visible(&[id]) {
+                Visible::No => Ok(None),
+                Visible::Whole | Visible::OnPath => Ok(connection(rows, id)?),
+            }
+        })
+        .await
     }
 
     /// A connection by its id, for work the host does itself.
-    pub async fn connection(&self, _id: ConnectionId) -> Result<Option<Connection>, DbError> {
-        unimplemented!()
+    pub async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, DbError> {
+        self.read("read a connection", move |rows| Ok(connection(rows, id.as_u128())?)).await
     }
 
     /// The secrets of a connection.
-    pub async fn sealed_secrets(&self, _id: ConnectionId) -> Result<Option<Sealed>, DbError> {
-        unimplemented!()
+    pub async fn sealed_secrets(&self, id: ConnectionId) -> Result<Option<Sealed>, DbError> {
+        self.read("read secrets", move |rows| {
+            Ok(rows.secrets().get(id.as_u128())?.map(|row| Sealed(row.value().to_vec())))
+        })
+        .await
     }
+}
+
+/// A connection that is registered.
+pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection>, Fault> {
+    match rows.connections().get(id)? {
+        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.connection(id)?)),
+        None => Ok(None),
+    }
+}
+
+/// The technology of a connection.
+pub(super) fn technology(rows: &impl Rows, id: u128) -> Result<Option<Technology>, Fault> {
+    match rows.connections().get(id)? {
+        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.technology)),
+        None => Ok(None),
+    }
+}
+
+/// Whether another connection of the technology has the address or reaches the account (D42).
+fn unique(
+    rows: &impl Rows,
+    own: Option<u128>,
+    technology: &Technology,
+    address: &Address,
+    identity: Option<&str>,
+) -> Result<(), Stop<ConnectionError>> {
+    for row in rows.connections().iter()? {
+        let (id, row) = row?;
+        let other = decode::<ConnectionRow>(row.value())?.connection(id.value())?;
+        if Some(id.value()) == own || other.technology != *technology {
+            continue;
+        }
+        if (&other.address.hostname, other.address.port) == (&address.hostname, address.port) {
+            return Err(Stop::Refused(ConnectionError::AddressTaken(other.key)));
+        }
+        if identity.is_some() && other.identity.as_deref() == identity {
+            return Err(Stop::Refused(ConnectionError::IdentityTaken(other.key)));
+        }
+    }
+    Ok(())
+}
+
+fn create(
+    rows: &mut WriteRows<'_>,
+    new: NewConnection,
+    now: Timestamp,
+) -> Result<(Connection, Job), Stop<ConnectionError>> {
+    let id = new.id.as_u128();
+    if tree::connection_by_key(rows, new.key.as_str())?.is_some() {
+        return Err(Stop::Refused(ConnectionError::KeyTaken));
+    }
+    unique(rows, None, &new.technology, &new.address, new.identity.as_deref())?;
+    let sequence = queue::next_commit(rows)?;
+    let own = Overrides::default().after(&new.settings, sequence);
+    if !own.is_empty() {
+        rows.overrides.insert(id, encode(&own)?.as_slice())?;
+    }
+    rows.objects.insert(id, encode(&root_object(id, new.key.as_str(), sequence, micros(now)))?.as_slice())?;
+    rows.connection_keys.insert(new.key.as_str(), id)?;
+    rows.secrets.insert(id, new.secrets.0.as_slice())?;
+    let connection = Connection {
+        id: new.id,
+        key: new.key,
+        technology: new.technology,
+        config: new.config,
+        address: new.address,
+        identity: new.identity,
+        host_managed: new.host_managed,
+        options: new.options,
+        revision: 1,
+        created_by: new.by.clone(),
+        updated_by: new.by,
+        created_at: now,
+        updated_at: now,
+    };
+    rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
+    let request = queue::Request {
+        connection: id,
+        object: id,
+        path: ObjectPath::of_connection(connection.key.clone()),
+        scope: RemotePath::default(),
+        force_recursive: connection.options.force_recursive_crawl,
+    };
+    let job = queue::enqueue(rows, request, now)?;
+    Ok((connection, job))
+}
+
+/// A connection is an object too: the root of its tree (D21).
+fn root_object(id: u128, key: &str, sequence: u64, now: i64) -> ObjectRow {
+    ObjectRow {
+        connection: id,
+        parent: None,
+        namespace: String::new(),
+        name: key.to_owned(),
+        displaced_from: None,
+        kind: kind_number(Kind::Container),
+        object_type: "connection".to_owned(),
+        remote_id: None,
+        comment: None,
+        attributes: Vec::new(),
+        columns_known: false,
+        fingerprint: None,
+        mark: 0,
+        revision: 1,
+        sequence,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn replace(
+    rows: &mut WriteRows<'_>,
+    id: ConnectionId,
+    update: ConnectionUpdate,
+    revision: Option<u64>,
+    now: Timestamp,
+) -> Result<Connection, Stop<ConnectionError>> {
+    let key = id.as_u128();
+    let mut stored = connection(rows, key)?.ok_or(Stop::Refused(ConnectionError::NotFound))?;
+    if revision.is_some_and(|seen| seen != stored.revision) {
+        return Err(Stop::Refused(ConnectionError::Revision(stored.revision)));
+    }
+    if let (Some(was), Some(is)) = (&stored.identity, &update.identity)
+        && was != is
+    {
+        return Err(Stop::Refused(ConnectionError::IdentityChanged));
+    }
+    unique(rows, Some(key), &stored.technology, &update.address, update.identity.as_deref())?;
+    if update.host_managed != stored.host_managed
+        && let Some(name) = &update.host_managed
+    {
+        forget_host_managed(rows, key, name, now)?;
+    }
+    stored.config = update.config;
+    stored.address = update.address;
+    stored.identity = update.identity.or(stored.identity);
+    stored.host_managed = update.host_managed;
+    stored.options = update.options;
+    stored.revision += 1;
+    stored.updated_by = update.by;
+    stored.updated_at = now;
+    rows.secrets.insert(key, update.secrets.0.as_slice())?;
+    rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
+    Ok(stored)
+}
+
+/// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).
+fn forget_host_managed(rows: &mut WriteRows<'_>, connection: u128, name: &str, now: Timestamp) -> Result<(), Fault> {
+    for (child, id) in tree::children_of(rows, connection)? {
+        if child == name {
+            let Some(row) = tree::object(rows, id)? else { continue };
+            let gone = counters::of(rows, id)?.with_itself(&tree::overrides(rows, id)?);
+            reclaim::unlink(rows, id, &row, gone)?;
+            queue::cancel_below(rows, connection, id, now)?;
+        }
+    }
+    Ok(())
 }

@@ -2,14 +2,28 @@
 
 use jiff::Timestamp;
 
-use super::{Db, DbError, ObjectRef};
+use redb::ReadableTable as _;
+
+use super::{
+    Db, DbError, ObjectRef, connections,
+    fault::{Fault, Stop},
+    queue::{self, Request},
+    records::{JobRow, micros, time},
+    tables::{ReadRows, Rows, WriteRows},
+    tree,
+    view::Lens,
+};
 use crate::model::{
     connection::Connection,
-    id::{BulkId, JobId},
-    job::{Claim, Job, JobError, JobState, Task},
+    id::{BulkId, Incarnation, JobId},
+    job::{Claim, Job, JobError, JobState, Task, Work},
+    object::Kind,
     path::RemotePath,
-    sight::Sight,
+    sight::{Sight, Visible},
 };
+
+/// How long a job waits for its beginning.
+const EXPIRES_AFTER_MICROS: i64 = 24 * 3600 * 1_000_000;
 
 /// Which jobs to list, newest first.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +51,7 @@ pub struct Claimed {
     pub job: Job,
     /// The account to work on.
     pub connection: Connection,
-    /// What is synced: below the connection.
+    /// The container that is listed: the job's object, or the parent of one that is no container.
     pub scope: RemotePath,
     /// What is left to do, in order of creation.
     pub tasks: Vec<Task>,
@@ -81,51 +95,282 @@ pub enum Cancelled {
 
 impl Db {
     /// Queues a sync of an object and everything below it. One that waits already and covers it with equal options is
-    /// joined instead (D43). None where the caller does not wholly see the object.
+    /// joined instead (D43). None where the caller does not wholly see the object. One transaction: a queued job always
+    /// has the task that it begins with.
     pub async fn enqueue_sync(
         &self,
-        _sight: &Sight,
-        _object: &ObjectRef,
-        _force_recursive: bool,
-        _now: Timestamp,
+        sight: &Sight,
+        object: &ObjectRef,
+        force_recursive: bool,
+        now: Timestamp,
     ) -> Result<Option<Job>, DbError> {
-        unimplemented!()
+        let (sight, object) = (sight.clone(), object.clone());
+        let job = self
+            .write("queue a sync", move |rows| {
+                let Some(chain) = tree::find(rows, &object)? else { return Ok(None) };
+                if Lens::new(rows, &sight)?.of(&chain) != Visible::Whole {
+                    return Ok(None);
+                }
+                Ok(Some(queue::enqueue(rows, request(rows, &chain, force_recursive)?, now)?))
+            })
+            .await?;
+        self.ring();
+        Ok(job)
     }
 
     /// Jobs on objects that the caller sees.
-    pub async fn jobs(&self, _sight: &Sight, _filter: JobFilter) -> Result<Vec<Job>, DbError> {
-        unimplemented!()
+    pub async fn jobs(&self, sight: &Sight, filter: JobFilter) -> Result<Vec<Job>, DbError> {
+        let sight = sight.clone();
+        self.read("list jobs", move |rows| {
+            let lens = Lens::new(rows, &sight)?;
+            let mut found = Vec::new();
+            let mut skip = filter.offset;
+            let mut look = |id: u128| -> Result<bool, Fault> {
+                let Some(row) = queue::job(rows, id)? else { return Ok(true) };
+                if !matches(&row, &filter) || !sees(rows, &lens, &row)? {
+                    return Ok(true);
+                }
+                if skip > 0 {
+                    skip -= 1;
+                    return Ok(true);
+                }
+                found.push(queue::whole_job(rows, id, row)?);
+                Ok(found.len() < filter.size)
+            };
+            if filter.size > 0 {
+                match candidates(rows, &filter)? {
+                    Some(ids) => {
+                        for id in ids {
+                            if !look(id)? {
+                                break;
+                            }
+                        }
+                    }
+                    None => {
+                        for row in rows.jobs.iter()?.rev() {
+                            if !look(row?.0.value())? {
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// One job, if its object is seen.
-    pub async fn job(&self, _sight: &Sight, _id: JobId) -> Result<Option<Job>, DbError> {
-        unimplemented!()
+    pub async fn job(&self, sight: &Sight, id: JobId) -> Result<Option<Job>, DbError> {
+        let sight = sight.clone();
+        self.read("read a job", move |rows| {
+            let id = id.as_u128();
+            match queue::job(rows, id)? {
+                Some(row) if sees(rows, &Lens::new(rows, &sight)?, &row)? => Ok(Some(queue::whole_job(rows, id, row)?)),
+                _ => Ok(None),
+            }
+        })
+        .await
     }
 
-    /// Stops a job; its worker's next write is refused.
-    pub async fn cancel_job(&self, _sight: &Sight, _id: JobId, _now: Timestamp) -> Result<Option<Cancelled>, DbError> {
-        unimplemented!()
+    /// Stops a job; its worker's next write is refused. State, index and what the work needed change in one transaction,
+    /// so a job is never half cancelled.
+    pub async fn cancel_job(&self, sight: &Sight, id: JobId, now: Timestamp) -> Result<Option<Cancelled>, DbError> {
+        let sight = sight.clone();
+        let done = self
+            .write("cancel a job", move |rows| {
+                let id = id.as_u128();
+                let Some(mut row) = queue::job(rows, id)? else { return Ok(None) };
+                if !sees(rows, &Lens::new(rows, &sight)?, &row)? {
+                    return Ok(None);
+                }
+                if row.state().is_final() {
+                    return Ok(Some(Cancelled::HadEnded(row.state())));
+                }
+                queue::end(rows, id, &mut row, JobState::Cancelled, now)?;
+                Ok(Some(Cancelled::Now(Box::new(queue::whole_job(rows, id, row)?))))
+            })
+            .await?;
+        self.ring();
+        Ok(done)
     }
 
     /// Claims the job that is due and waits longest. Never one whose subtree overlaps that of an active job of the
-    /// same connection. Jobs not begun within 24 h end as `expired` here.
-    pub async fn claim_job(&self, _now: Timestamp) -> Result<Option<Claimed>, DbError> {
-        unimplemented!()
+    /// same connection. Jobs not begun within 24 h end as `expired` here. The claim is durable before it is handed out:
+    /// after a crash [`Db::open`] voids it, and the job goes on from its tasks.
+    pub async fn claim_job(&self, now: Timestamp) -> Result<Option<Claimed>, DbError> {
+        // Looking costs no commit.
+        if !self.read("look for due jobs", move |rows| Ok(any_due(rows, now)?)).await? {
+            return Ok(None);
+        }
+        let incarnation = self.incarnation();
+        self.write("claim a job", move |rows| Ok(claim(rows, incarnation, now)?)).await
     }
 
-    /// When the next waiting job is due, if one waits.
+    /// When the next waiting job is due, if one waits. One that has to wait for an active job is not meant: its time
+    /// comes when that one ends.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, DbError> {
-        unimplemented!()
+        self.read("look for the next job", |rows| {
+            for id in queue::waiting(rows)? {
+                if let Some(row) = queue::job(rows, id)?
+                    && !queue::is_blocked(rows, &row)?
+                {
+                    return Ok(Some(time(row.due_at)?));
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
-    /// Ends an attempt. A final end drops the job's tasks and seen rows.
-    pub async fn end_job(&self, _claim: Claim, _end: JobEnd, _now: Timestamp) -> Result<Job, ClaimError> {
-        unimplemented!()
+    /// Ends an attempt. A final end drops the job's tasks and seen rows, in the same transaction as the state.
+    pub async fn end_job(&self, claim: Claim, end: JobEnd, now: Timestamp) -> Result<Job, ClaimError> {
+        let done = self
+            .write("end a job", move |rows| {
+                let id = claim.job.as_u128();
+                let mut row = owned(rows, claim)?;
+                match end {
+                    JobEnd::Completed => queue::end(rows, id, &mut row, JobState::Completed, now)?,
+                    JobEnd::Failed(error) => {
+                        row.error = Some(error);
+                        queue::end(rows, id, &mut row, JobState::Failed, now)?;
+                    }
+                    JobEnd::Retry { due_at, error } => {
+                        row.error = Some(error);
+                        row.failures += 1;
+                        rows.waiting.remove((row.due_at, id))?;
+                        row.due_at = micros(due_at);
+                        queue::set_state(rows, id, &mut row, JobState::Retry)?;
+                    }
+                }
+                Ok(queue::whole_job(rows, id, row)?)
+            })
+            .await;
+        self.ring();
+        done
     }
 
     /// Confirms that a job is still this worker's: the heartbeat of its lease, and how a worker notices that it was
-    /// cancelled while a call takes long (D43).
-    pub async fn renew_claim(&self, _claim: Claim) -> Result<(), ClaimError> {
-        unimplemented!()
+    /// cancelled while a call takes long (D43). With one host there is no one else to write a heartbeat for.
+    pub async fn renew_claim(&self, claim: Claim) -> Result<(), ClaimError> {
+        self.read("confirm a claim", move |rows| owned(rows, claim).map(|_| ())).await
     }
+}
+
+/// The row of a claimed job, if the claim still holds.
+pub(super) fn owned(rows: &impl Rows, claim: Claim) -> Result<JobRow, Stop<ClaimError>> {
+    let row = queue::job(rows, claim.job.as_u128())?.ok_or(Stop::Refused(ClaimError::Lost))?;
+    let holds = row.state() == JobState::Active && row.claim == Some((claim.incarnation.as_u128(), claim.epoch));
+    if holds { Ok(row) } else { Err(Stop::Refused(ClaimError::Lost)) }
+}
+
+/// What a sync of the last object of a chain has to list.
+pub(super) fn request(rows: &impl Rows, chain: &[tree::Node], force_recursive: bool) -> Result<Request, Fault> {
+    let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
+        return Err(Fault::Broken("an empty chain"));
+    };
+    let options = connections::connection(rows, first.id)?.map(|c| c.options).unwrap_or_default();
+    Ok(Request {
+        connection: first.id,
+        object: last.id,
+        path: tree::path_of(chain)?,
+        scope: listed_scope(chain)?,
+        force_recursive: force_recursive || options.force_recursive_crawl,
+    })
+}
+
+/// What is listed for an object: itself, or the parent of what is no container.
+pub(super) fn listed_scope(chain: &[tree::Node]) -> Result<RemotePath, Fault> {
+    let path = tree::remote_path_of(chain)?;
+    match chain.last().map(|node| node.row.kind()) {
+        Some(Kind::Container) | None => Ok(path),
+        Some(Kind::TableLike | Kind::Other) => Ok(path.parent().unwrap_or_default()),
+    }
+}
+
+/// Ids to look at, newest first, where an index knows them.
+fn candidates(rows: &ReadRows, filter: &JobFilter) -> Result<Option<Vec<u128>>, Fault> {
+    let mut ids: Vec<u128> = match (filter.bulk.map(BulkId::as_u128), filter.state) {
+        (Some(bulk), _) => rows
+            .job_bulks
+            .range((bulk, 0)..=(bulk, u128::MAX))?
+            .map(|row| Ok(row?.0.value().1))
+            .collect::<Result<_, Fault>>()?,
+        (None, Some(JobState::Created | JobState::Retry)) => queue::waiting(rows)?,
+        (None, Some(JobState::Active)) => {
+            rows.active.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, Fault>>()?
+        }
+        _ => return Ok(None),
+    };
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(Some(ids))
+}
+
+fn matches(row: &JobRow, filter: &JobFilter) -> bool {
+    filter.bulk.is_none_or(|bulk| row.bulk == bulk.as_u128())
+        && filter.state.is_none_or(|state| row.state() == state)
+        && filter.from.is_none_or(|from| row.created_at >= micros(from))
+        && filter.to.is_none_or(|to| row.created_at < micros(to))
+}
+
+/// A job is seen by who wholly sees its object; one whose object is gone by who sees everything.
+fn sees(rows: &impl Rows, lens: &Lens, row: &JobRow) -> Result<bool, Fault> {
+    match (lens, tree::lineage(rows, row.object)?) {
+        (Lens::All, _) => Ok(true),
+        (_, None) => Ok(false),
+        (lens, Some(chain)) => Ok(lens.of(&chain) == Visible::Whole),
+    }
+}
+
+fn is_expired(row: &JobRow, now: Timestamp) -> bool {
+    row.started_at.is_none() && micros(now) - row.created_at >= EXPIRES_AFTER_MICROS
+}
+
+/// Whether a claim would change anything.
+fn any_due(rows: &ReadRows, now: Timestamp) -> Result<bool, Fault> {
+    for id in queue::waiting(rows)? {
+        let Some(row) = queue::job(rows, id)? else { continue };
+        let is_due = row.due_at <= micros(now);
+        if is_expired(&row, now) || (is_due && !queue::is_blocked(rows, &row)?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+    for id in queue::waiting(rows)? {
+        let Some(mut row) = queue::job(rows, id)? else { continue };
+        if is_expired(&row, now) {
+            queue::end(rows, id, &mut row, JobState::Expired, now)?;
+            continue;
+        }
+        if row.due_at > micros(now) || queue::is_blocked(rows, &row)? {
+            continue;
+        }
+        let chain = tree::lineage(rows, row.object)?;
+        let connection = connections::connection(rows, row.connection)?;
+        let (Some(chain), Some(connection)) = (chain, connection) else {
+            queue::end(rows, id, &mut row, JobState::Cancelled, now)?;
+            continue;
+        };
+        let scope = listed_scope(&chain)?;
+        if row.started_at.is_none() {
+            // It may have been renamed while the job waited.
+            let plan = Work::Plan { scope: scope.clone() };
+            queue::put_task(rows, id, &Task { number: 0, work: plan, cursor: None, not_before: None, failures: 0 })?;
+        }
+        row.epoch += 1;
+        row.started_at.get_or_insert(micros(now));
+        row.claim = Some((incarnation.as_u128(), row.epoch));
+        queue::set_state(rows, id, &mut row, JobState::Active)?;
+        return Ok(Some(Claimed {
+            claim: Claim { job: JobId::from_u128(id), incarnation, epoch: row.epoch },
+            tasks: queue::tasks(rows, id)?,
+            job: queue::whole_job(rows, id, row)?,
+            connection,
+            scope,
+        }));
+    }
+    Ok(None)
 }

@@ -2,12 +2,21 @@
 
 use jiff::Timestamp;
 
-use super::{Db, DbError, ObjectRef};
+use redb::ReadableTable as _;
+
+use super::{
+    Db, DbError, ObjectRef, counters, queue, reclaim,
+    records::decode,
+    search,
+    tables::WriteRows,
+    tree,
+    view::{self, Lens},
+};
 use crate::model::{
     column::Column,
     object::{ObjectView, RemoteStatus},
     path::ObjectPath,
-    sight::Sight,
+    sight::{Sight, Visible},
 };
 
 /// What to look for among the children or descendants of an object.
@@ -91,34 +100,82 @@ pub struct Deleted {
 
 impl Db {
     /// One object, if the caller may see it, at least as a step on the path to what is seen.
-    pub async fn object(&self, _sight: &Sight, _object: &ObjectRef) -> Result<Option<ObjectView>, DbError> {
-        unimplemented!()
+    pub async fn object(&self, sight: &Sight, object: &ObjectRef) -> Result<Option<ObjectView>, DbError> {
+        let (sight, object) = (sight.clone(), object.clone());
+        self.read("read an object", move |rows| match tree::find(rows, &object)? {
+            Some(chain) => Ok(view::view(rows, &Lens::new(rows, &sight)?, &chain)?),
+            None => Ok(None),
+        })
+        .await
     }
 
     /// The columns of an object as they were last delivered; none where the object is not seen or has none known.
-    pub async fn columns(&self, _sight: &Sight, _object: &ObjectRef) -> Result<Option<Vec<Column>>, DbError> {
-        unimplemented!()
+    pub async fn columns(&self, sight: &Sight, object: &ObjectRef) -> Result<Option<Vec<Column>>, DbError> {
+        let (sight, object) = (sight.clone(), object.clone());
+        self.read("read columns", move |rows| {
+            let Some(chain) = tree::find(rows, &object)? else { return Ok(None) };
+            if Lens::new(rows, &sight)?.of(&chain) != Visible::Whole {
+                return Ok(None);
+            }
+            let Some(node) = chain.last() else { return Ok(None) };
+            Ok(rows.columns.get(node.id)?.map(|row| decode(row.value())).transpose()?)
+        })
+        .await
     }
 
     /// Children or descendants of an object, or the connections.
-    pub async fn search(&self, _sight: &Sight, _search: Search) -> Result<Hits, SearchError> {
-        unimplemented!()
+    pub async fn search(&self, sight: &Sight, search: Search) -> Result<Hits, SearchError> {
+        let sight = sight.clone();
+        self.read("search objects", move |rows| search::run(rows, &Lens::new(rows, &sight)?, &search)).await
     }
 
     /// Takes an object and everything below it out of the inventory: at once for every reader. The rows are given back
     /// by [`Db::reclaim`]. A connection's secrets are gone with the same transaction, its jobs cancelled.
-    /// None where the caller does not wholly see it.
+    /// None where the caller does not wholly see it. One transaction cuts and records the root, so that a crash leaves
+    /// neither a half-visible subtree nor rows that nobody gives back.
     pub async fn delete_object(
         &self,
-        _sight: &Sight,
-        _object: &ObjectRef,
-        _now: Timestamp,
+        sight: &Sight,
+        object: &ObjectRef,
+        now: Timestamp,
     ) -> Result<Option<Deleted>, DbError> {
-        unimplemented!()
+        let (sight, object) = (sight.clone(), object.clone());
+        let done = self
+            .write("delete an object", move |rows| {
+                let Some(chain) = tree::find(rows, &object)? else { return Ok(None) };
+                if Lens::new(rows, &sight)?.of(&chain) != Visible::Whole {
+                    return Ok(None);
+                }
+                let Some(node) = chain.last() else { return Ok(None) };
+                let below = counters::of(rows, node.id)?;
+                queue::next_commit(rows)?;
+                reclaim::unlink(rows, node.id, &node.row, below.with_itself(&tree::overrides(rows, node.id)?))?;
+                if node.row.parent.is_none() {
+                    deregister(rows, node.id, &node.row.name)?;
+                }
+                queue::cancel_below(rows, node.row.connection, node.id, now)?;
+                Ok(Some(Deleted { path: tree::path_of(&chain)?, child_count: below.descendants.unsigned_abs() }))
+            })
+            .await?;
+        self.ring();
+        Ok(done)
     }
 
-    /// Gives back rows of deleted subtrees, at most `limit` objects in one transaction. Whether there is more.
-    pub async fn reclaim(&self, _limit: usize) -> Result<bool, DbError> {
-        unimplemented!()
+    /// Gives back rows of deleted subtrees, at most `limit` objects in one transaction. Whether there is more. Stopped at
+    /// any point, the next call goes on: what is left is still recorded.
+    pub async fn reclaim(&self, limit: usize) -> Result<bool, DbError> {
+        let idle = self.read("look for deleted rows", |rows| Ok(rows.reclaim.first()?.is_none())).await?;
+        if idle {
+            return Ok(false);
+        }
+        self.write("give back deleted rows", move |rows| Ok(reclaim::some(rows, limit)?)).await
     }
+}
+
+/// Frees the connection's name, address and account for another one.
+fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super::Fault> {
+    rows.connection_keys.remove(key)?;
+    rows.connections.remove(id)?;
+    rows.secrets.remove(id)?;
+    Ok(())
 }

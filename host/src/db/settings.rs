@@ -2,8 +2,21 @@
 
 use jiff::Timestamp;
 
-use super::{Db, DbError, ObjectRef};
-use crate::model::{job::Job, object::ObjectView, settings::SettingsChange, sight::Sight};
+use super::{
+    Db, DbError, ObjectRef, counters,
+    fault::{Fault, Stop},
+    jobs, queue,
+    records::{encode, micros},
+    tables::WriteRows,
+    tree::{self, Node},
+    view::{self, Lens, Standing},
+};
+use crate::model::{
+    job::Job,
+    object::ObjectView,
+    settings::{Overrides, SettingsChange},
+    sight::{Sight, Visible},
+};
 
 /// Whether a change is made or only computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +56,129 @@ pub enum SettingsError {
 
 impl Db {
     /// Changes what is set on one object. Nothing below it is rewritten: what holds is computed on read. Enabling
-    /// queues a sync of the subtree, because disabled tables may lack their columns (D37).
+    /// queues a sync of the subtree, because disabled tables may lack their columns (D37). Setting, counters of the
+    /// ancestors and that job are one transaction.
     pub async fn change_settings(
         &self,
-        _sight: &Sight,
-        _object: &ObjectRef,
-        _change: SettingsChange,
-        _revision: Option<u64>,
-        _mode: Mode,
-        _now: Timestamp,
+        sight: &Sight,
+        object: &ObjectRef,
+        change: SettingsChange,
+        revision: Option<u64>,
+        mode: Mode,
+        now: Timestamp,
     ) -> Result<SettingsOutcome, SettingsError> {
-        unimplemented!()
+        let (sight, object) = (sight.clone(), object.clone());
+        let done = match mode {
+            Mode::Apply => {
+                self.write("change settings", move |rows| {
+                    let (chain, lens) = find(rows, &sight, &object, revision)?;
+                    Ok(apply(rows, &lens, chain, change, now)?)
+                })
+                .await?
+            }
+            // A dry run does the same and is thrown away, so that it cannot tell anything else than what happens.
+            Mode::DryRun => {
+                let tried = self
+                    .write("try settings", move |rows| -> Result<(), Stop<Tried>> {
+                        let (chain, lens) = find(rows, &sight, &object, revision).map_err(Tried::stop)?;
+                        let outcome = apply(rows, &lens, chain, change, now)?;
+                        Err(Stop::Refused(Tried::Done(Box::new(outcome))))
+                    })
+                    .await;
+                match tried {
+                    Err(Tried::Done(outcome)) => SettingsOutcome { job: None, ..*outcome },
+                    Err(Tried::Refused(error)) => return Err(error),
+                    Ok(()) => return Err(SettingsError::NotFound),
+                }
+            }
+        };
+        self.ring();
+        Ok(done)
     }
+}
+
+/// How a dry run leaves its transaction: as a refusal, so that nothing is kept.
+enum Tried {
+    Done(Box<SettingsOutcome>),
+    Refused(SettingsError),
+}
+
+impl Tried {
+    fn stop(stop: Stop<SettingsError>) -> Stop<Self> {
+        match stop {
+            Stop::Fault(fault) => Stop::Fault(fault),
+            Stop::Refused(error) => Stop::Refused(Self::Refused(error)),
+        }
+    }
+}
+
+impl From<DbError> for Tried {
+    fn from(error: DbError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+fn find(
+    rows: &WriteRows<'_>,
+    sight: &Sight,
+    object: &ObjectRef,
+    revision: Option<u64>,
+) -> Result<(Vec<Node>, Lens), Stop<SettingsError>> {
+    let chain = tree::find(rows, object)?.ok_or(Stop::Refused(SettingsError::NotFound))?;
+    let lens = Lens::new(rows, sight)?;
+    if lens.of(&chain) != Visible::Whole {
+        return Err(Stop::Refused(SettingsError::NotFound));
+    }
+    match chain.last().map(|node| node.row.revision) {
+        Some(is) if revision.is_some_and(|seen| seen != is) => Err(Stop::Refused(SettingsError::Revision(is))),
+        _ => Ok((chain, lens)),
+    }
+}
+
+fn apply(
+    rows: &mut WriteRows<'_>,
+    lens: &Lens,
+    mut chain: Vec<Node>,
+    change: SettingsChange,
+    now: Timestamp,
+) -> Result<SettingsOutcome, Fault> {
+    let was_active = Standing::of(rows, &chain)?.active();
+    let node = chain.last_mut().ok_or(Fault::Broken("an empty chain"))?;
+    let below = counters::of(rows, node.id)?;
+    if change != SettingsChange::default() {
+        let sequence = queue::next_commit(rows)?;
+        let before = tree::overrides(rows, node.id)?;
+        let after = before.after(&change, sequence);
+        store_overrides(rows, node.id, &after)?;
+        if let Some(parent) = node.row.parent {
+            counters::add(rows, parent, below.with_itself(&after).minus(below.with_itself(&before)))?;
+        }
+        node.row.touch(sequence, micros(now));
+        rows.objects.insert(node.id, encode(&node.row)?.as_slice())?;
+    }
+    let standing = Standing::of(rows, &chain)?;
+    let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);
+    let job = if becomes_active {
+        let request = jobs::request(rows, &chain, false)?;
+        Some(queue::enqueue(rows, request, now)?)
+    } else {
+        None
+    };
+    let affected = if change.is_active.is_some() { below.open.unsigned_abs() + 1 } else { 0 };
+    Ok(SettingsOutcome {
+        object: view::view(rows, lens, &chain)?.ok_or(Fault::Broken("a changed object is not seen"))?,
+        affected,
+        overridden: (below.descendants - below.open).unsigned_abs(),
+        job,
+    })
+}
+
+/// Writes what is set on an object, or removes the row where nothing is.
+pub(super) fn store_overrides(rows: &mut WriteRows<'_>, id: u128, own: &Overrides) -> Result<(), Fault> {
+    if own.is_empty() {
+        rows.overrides.remove(id)?;
+    } else {
+        rows.overrides.insert(id, encode(own)?.as_slice())?;
+    }
+    Ok(())
 }

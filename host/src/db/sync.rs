@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Db, DbError, jobs::ClaimError};
+use super::{Db, jobs::ClaimError};
 use crate::model::{
     job::{Claim, Task},
     page::{ObjectError, Page, Partition, Presence},
@@ -76,6 +76,3 @@ impl Db {
         unimplemented!()
     }
 }
-
-#[allow(unused_imports, reason = "placeholder")]
-use DbError as _;

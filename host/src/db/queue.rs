@@ -1,0 +1,215 @@
+//! The queue of jobs inside a transaction: adding, finding, freeing. What the functions of `jobs` and others share.
+
+use jiff::Timestamp;
+use redb::ReadableTable;
+
+use super::{
+    fault::Fault,
+    records::{JobRow, decode, encode, micros},
+    tables::{Rows, WriteRows},
+    tree,
+};
+use crate::model::{
+    id::{BulkId, JobId},
+    job::{Job, JobState, SyncCounts, Task, Work},
+    page::ObjectError,
+    path::{ObjectPath, RemotePath},
+};
+
+/// A sync that is asked for.
+pub(super) struct Request {
+    pub(super) connection: u128,
+    pub(super) object: u128,
+    pub(super) path: ObjectPath,
+    /// The container to list: the object itself, or the parent of one that is none.
+    pub(super) scope: RemotePath,
+    pub(super) force_recursive: bool,
+}
+
+/// The sequence of this commit, which changes the inventory.
+pub(super) fn next_commit(rows: &mut WriteRows<'_>) -> Result<u64, Fault> {
+    let next = rows.meta.get("commit")?.map_or(0, |row| row.value()) + 1;
+    rows.meta.insert("commit", next)?;
+    u64::try_from(next).map_err(|_| Fault::Broken("the commit sequence is out of range"))
+}
+
+/// A job's row.
+pub(super) fn job(rows: &impl Rows, id: u128) -> Result<Option<JobRow>, Fault> {
+    rows.jobs().get(id)?.map(|row| decode(row.value())).transpose()
+}
+
+/// Writes a job's row.
+pub(super) fn put_job(rows: &mut WriteRows<'_>, id: u128, row: &JobRow) -> Result<(), Fault> {
+    rows.jobs.insert(id, encode(row)?.as_slice())?;
+    Ok(())
+}
+
+/// A job with its errors, as callers get it.
+pub(super) fn whole_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, Fault> {
+    let errors = rows
+        .job_errors()
+        .range((id, 0)..=(id, u64::MAX))?
+        .map(|row| decode::<ObjectError>(row?.1.value()))
+        .collect::<Result<_, Fault>>()?;
+    row.job(id, errors)
+}
+
+/// Queues a sync, or joins one that waits, has not begun, covers it and has the same options (D43).
+pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp) -> Result<Job, Fault> {
+    let chain = tree::lineage(rows, request.object)?.ok_or(Fault::Broken("a sync of an object that is gone"))?;
+    for id in waiting(rows)? {
+        let Some(row) = job(rows, id)? else { continue };
+        let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
+        if covers && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
+            return whole_job(rows, id, row);
+        }
+    }
+    let id = JobId::generate().as_u128();
+    let mut row = JobRow {
+        bulk: BulkId::generate().as_u128(),
+        force_recursive: request.force_recursive,
+        connection: request.connection,
+        object: request.object,
+        object_path: request.path,
+        state: 0,
+        claim: None,
+        epoch: 0,
+        failures: 0,
+        due_at: micros(now),
+        counts: SyncCounts::default(),
+        connector: None,
+        error: None,
+        created_at: micros(now),
+        started_at: None,
+        ended_at: None,
+        next_task: 1,
+        errors_listed: 0,
+    };
+    row.set_state(JobState::Created);
+    put_task(
+        rows,
+        id,
+        &Task { number: 0, work: Work::Plan { scope: request.scope }, cursor: None, not_before: None, failures: 0 },
+    )?;
+    put_job(rows, id, &row)?;
+    rows.job_bulks.insert((row.bulk, id), ())?;
+    rows.waiting.insert((row.due_at, id), ())?;
+    row.job(id, Vec::new())
+}
+
+/// Writes a task.
+pub(super) fn put_task(rows: &mut WriteRows<'_>, job: u128, task: &Task) -> Result<(), Fault> {
+    rows.tasks.insert((job, task.number), encode(task)?.as_slice())?;
+    Ok(())
+}
+
+/// The tasks of a job, in order of creation.
+pub(super) fn tasks(rows: &impl Rows, job: u128) -> Result<Vec<Task>, Fault> {
+    rows.tasks().range((job, 0)..=(job, u64::MAX))?.map(|row| decode(row?.1.value())).collect()
+}
+
+/// Jobs that wait, the longest waiting first.
+pub(super) fn waiting(rows: &impl Rows) -> Result<Vec<u128>, Fault> {
+    rows.waiting().iter()?.map(|row| Ok(row?.0.value().1)).collect()
+}
+
+/// Claimed jobs of a connection.
+pub(super) fn active_of(rows: &impl Rows, connection: u128) -> Result<Vec<u128>, Fault> {
+    rows.active().range((connection, 0)..=(connection, u128::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
+}
+
+/// Puts a job into a state, and keeps the indexes with it. A final state drops everything that only the work needed.
+pub(super) fn set_state(rows: &mut WriteRows<'_>, id: u128, row: &mut JobRow, state: JobState) -> Result<(), Fault> {
+    rows.waiting.remove((row.due_at, id))?;
+    rows.active.remove((row.connection, id))?;
+    row.set_state(state);
+    match state {
+        JobState::Active => {
+            rows.active.insert((row.connection, id), ())?;
+        }
+        JobState::Created | JobState::Retry => {
+            row.claim = None;
+            rows.waiting.insert((row.due_at, id), ())?;
+        }
+        JobState::Completed | JobState::Failed | JobState::Cancelled | JobState::Expired => {
+            row.claim = None;
+            drop_work(rows, id)?;
+        }
+    }
+    put_job(rows, id, row)
+}
+
+/// Ends a job.
+pub(super) fn end(
+    rows: &mut WriteRows<'_>,
+    id: u128,
+    row: &mut JobRow,
+    state: JobState,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    row.ended_at = Some(micros(now));
+    set_state(rows, id, row, state)
+}
+
+fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
+    rows.tasks.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
+    rows.seen.retain_in((job, 0, "", 0)..(job + 1, 0, "", 0), |_, _| false)?;
+    rows.doubts.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
+    rows.unproven.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
+    rows.partitions.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
+    Ok(())
+}
+
+/// Whether the subtrees of two objects overlap: one is the other or lies above it.
+pub(super) fn overlap(rows: &impl Rows, one: u128, other: u128) -> Result<bool, Fault> {
+    if one == other {
+        return Ok(true);
+    }
+    let within = |below: u128, above: u128| -> Result<bool, Fault> {
+        Ok(tree::lineage(rows, below)?.is_some_and(|chain| chain.iter().any(|node| node.id == above)))
+    };
+    Ok(within(one, other)? || within(other, one)?)
+}
+
+/// Whether an active job of the connection works on a subtree that overlaps with this object's.
+pub(super) fn is_blocked(rows: &impl Rows, row: &JobRow) -> Result<bool, Fault> {
+    for id in active_of(rows, row.connection)? {
+        if let Some(other) = job(rows, id)?
+            && overlap(rows, row.object, other.object)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Cancels the unfinished jobs of a connection whose object is cut off with `root`. Called in the transaction that cuts:
+/// a worker's next write finds its claim void.
+pub(super) fn cancel_below(
+    rows: &mut WriteRows<'_>,
+    connection: u128,
+    root: u128,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut ids = waiting(rows)?;
+    ids.extend(active_of(rows, connection)?);
+    for id in ids {
+        let Some(mut row) = job(rows, id)? else { continue };
+        let gone = row.object == root || tree::lineage(rows, row.object)?.is_none();
+        if row.connection == connection && gone {
+            end(rows, id, &mut row, JobState::Cancelled, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Voids every claim: their holders belong to an earlier run of the host, which is gone (D43).
+pub(super) fn void_claims(rows: &mut WriteRows<'_>) -> Result<(), Fault> {
+    let ids = rows.active.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<Vec<_>, Fault>>()?;
+    for id in ids {
+        if let Some(mut row) = job(rows, id)? {
+            set_state(rows, id, &mut row, JobState::Retry)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Every table of the store, in one place.
+//!
+//! Names carry the version of their layout; a row's layout changes only together with the name, in a migration. Ids are
+//! UUIDv7 as numbers, so that rows made together lie together. `bytes` are postcard rows, described in [`super::records`].
+//! Nothing outside `db` sees these types.
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
+
+type Bytes = &'static [u8];
+/// Parent, namespace, name: the children of a container lie together, by namespace, then by name in code point order.
+type ChildKey = (u128, &'static str, &'static str);
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $field:ident: $name:literal, $key:ty => $value:ty;)*) => {
+        /// The tables of a write transaction.
+        pub(super) struct WriteRows<'t> {
+            $($(#[$doc])* pub(super) $field: Table<'t, $key, $value>,)*
+        }
+
+        /// The tables as they stood at one moment.
+        pub(super) struct ReadRows {
+            $($(#[$doc])* pub(super) $field: ReadOnlyTable<$key, $value>,)*
+        }
+
+        /// Either of the two, for what only reads.
+        pub(super) trait Rows {
+            $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, $value>;)*
+        }
+
+        impl Rows for WriteRows<'_> {
+            $(fn $field(&self) -> &impl ReadableTable<$key, $value> { &self.$field })*
+        }
+
+        impl Rows for ReadRows {
+            $(fn $field(&self) -> &impl ReadableTable<$key, $value> { &self.$field })*
+        }
+
+        impl<'t> WriteRows<'t> {
+            /// Opens all tables, making those that do not exist.
+            pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
+                Ok(Self { $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)* })
+            }
+        }
+
+        impl ReadRows {
+            /// Opens all tables; they were made when the store was opened.
+            pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, TableError> {
+                Ok(Self { $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)* })
+            }
+        }
+    };
+}
+
+tables! {
+    /// `schema` → version; `commit` → sequence of the last commit that changed the inventory; `incarnation` → the run of
+    /// the host that has the store open.
+    meta: "meta/1", &'static str => u128;
+
+    /// Object → what is stored of it (`ObjectRow`).
+    objects: "objects/1", u128 => Bytes;
+    /// (parent, namespace, name) → child. An object that is not reachable from a connection's through this table is gone.
+    children: "children/1", ChildKey => u128;
+    /// Object → its columns, in the platform's order (`Vec<Column>`). Only where they were ever delivered.
+    columns: "columns/1", u128 => Bytes;
+    /// Object → what is set on it (`Overrides`). Only where something is.
+    overrides: "overrides/1", u128 => Bytes;
+    /// Container → numbers about its descendants (`Counters`). Only where it has any.
+    counters: "counters/1", u128 => (u64, u64, u64, u64);
+    /// (container, namespace) → when and as whom it was last listed completely (`ListedRow`). Apart from the object, so
+    /// that a sync that finds nothing new writes no object.
+    listed: "listed/1", (u128, &'static str) => Bytes;
+    /// (connection, remote id) → object, where the connector's remote ids are unique.
+    remote_ids: "remote_ids/1", (u128, &'static str) => u128;
+    /// (connection, commit sequence) → what that commit changed (`ChangesRow`).
+    changes: "changes/1", (u128, u64) => Bytes;
+    /// Root of a deleted subtree → (): its rows are still to be given back.
+    reclaim: "reclaim/1", u128 => ();
+
+    /// Connection → the account (`ConnectionRow`).
+    connections: "connections/1", u128 => Bytes;
+    /// Display name → connection.
+    connection_keys: "connection_keys/1", &'static str => u128;
+    /// Connection → its secrets, sealed.
+    secrets: "secrets/1", u128 => Bytes;
+
+    /// Job → how it stands (`JobRow`).
+    jobs: "jobs/1", u128 => Bytes;
+    /// (bulk, job) → ().
+    job_bulks: "job_bulks/1", (u128, u128) => ();
+    /// (due, in microseconds; job) → (): jobs that wait to be claimed.
+    waiting: "jobs_waiting/1", (i64, u128) => ();
+    /// (connection, job) → (): jobs that are claimed.
+    active: "jobs_active/1", (u128, u128) => ();
+    /// (job, number) → a per-object error, at most 1000 of each job.
+    job_errors: "job_errors/1", (u128, u64) => Bytes;
+    /// (job, number) → a part of the work that is left (`Task`).
+    tasks: "tasks/1", (u128, u64) => Bytes;
+    /// (job, container, namespace, page) → ids of children that the page carried, 16 bytes each. Dropped when the
+    /// container is closed: what absence is computed from survives a restart and is bounded by the largest container.
+    seen: "seen/1", (u128, u128, &'static str, u64) => Bytes;
+    /// (job, container, namespace) → basis: listed completely, but children were not in it and are looked for again (D36).
+    doubts: "doubts/1", (u128, u128, &'static str) => &'static str;
+    /// (job, container) → (): a part of its listing failed, so that this job proves nothing about it.
+    unproven: "unproven/1", (u128, u128) => ();
+    /// (job, partition) → (): partitions that the job knows; one that comes again is not read again.
+    partitions: "partitions/1", (u128, &'static str) => ();
+
+    /// Principal → who it is, and the digest of its key (`PrincipalRow`).
+    principals: "principals/1", u128 => Bytes;
+    /// Digest of an API key → principal.
+    principal_keys: "principal_keys/1", &'static [u8; 32] => u128;
+    /// Digest of a browser session's token → (principal, end in microseconds).
+    sessions: "sessions/1", &'static [u8; 32] => (u128, i64);
+}

@@ -1,0 +1,143 @@
+//! Walking the tree of objects: from an object up to its connection, and from a path down to an object.
+//!
+//! An object exists for readers only while it is reachable: a deleted subtree is cut off at its root by one row, and
+//! whatever still lies below is found by nobody (its rows are given back later). So every way to an object by id goes
+//! through [`lineage`].
+
+use redb::{ReadableTable, ReadableTableMetadata as _};
+
+use super::{
+    ObjectRef,
+    fault::Fault,
+    records::{ObjectRow, decode},
+    tables::Rows,
+};
+use crate::model::{
+    name::Ident,
+    object::RemoteStatus,
+    path::{MAX_LEVEL, ObjectPath, RemotePath},
+    settings::{Inherited, Overrides},
+};
+
+/// A stored object with its id.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) id: u128,
+    pub(super) row: ObjectRow,
+}
+
+/// An object, whether it can be reached or not.
+pub(super) fn object(rows: &impl Rows, id: u128) -> Result<Option<ObjectRow>, Fault> {
+    rows.objects().get(id)?.map(|row| decode(row.value())).transpose()
+}
+
+/// What is set on an object.
+pub(super) fn overrides(rows: &impl Rows, id: u128) -> Result<Overrides, Fault> {
+    Ok(rows.overrides().get(id)?.map(|row| decode(row.value())).transpose()?.unwrap_or_default())
+}
+
+/// The objects from the connection's down to this one; none where it does not exist for readers.
+pub(super) fn lineage(rows: &impl Rows, id: u128) -> Result<Option<Vec<Node>>, Fault> {
+    let deleted = rows.reclaim();
+    let any_deleted = !deleted.is_empty()?;
+    let mut chain = Vec::new();
+    let mut next = Some(id);
+    while let Some(id) = next {
+        if chain.len() == MAX_LEVEL || (any_deleted && deleted.get(id)?.is_some()) {
+            return Ok(None);
+        }
+        let Some(row) = object(rows, id)? else { return Ok(None) };
+        next = row.parent;
+        chain.push(Node { id, row });
+    }
+    chain.reverse();
+    Ok(Some(chain))
+}
+
+/// The object that is named, with its lineage.
+pub(super) fn find(rows: &impl Rows, object: &ObjectRef) -> Result<Option<Vec<Node>>, Fault> {
+    match object {
+        ObjectRef::Id(id) => lineage(rows, id.as_u128()),
+        ObjectRef::Path(path, namespace) => {
+            let Some(root) = connection_by_key(rows, path.connection().as_str())? else { return Ok(None) };
+            match descend(rows, root, &path.segments()[1..], namespace)? {
+                Some(id) => lineage(rows, id),
+                None => Ok(None),
+            }
+        }
+    }
+}
+
+/// The connection with this display name.
+pub(super) fn connection_by_key(rows: &impl Rows, key: &str) -> Result<Option<u128>, Fault> {
+    Ok(rows.connection_keys().get(key)?.map(|row| row.value()))
+}
+
+/// The object at a path below another; containers on the way have the default namespace.
+pub(super) fn descend(rows: &impl Rows, root: u128, names: &[Ident], namespace: &str) -> Result<Option<u128>, Fault> {
+    let mut at = root;
+    for (n, name) in names.iter().enumerate() {
+        let namespace = if n + 1 == names.len() { namespace } else { "" };
+        match child(rows, at, namespace, name.as_str())? {
+            Some(id) => at = id,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(at))
+}
+
+/// The child of this name.
+pub(super) fn child(rows: &impl Rows, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault> {
+    Ok(rows.children().get((parent, namespace, name))?.map(|row| row.value()))
+}
+
+/// Ids of the children of a container in one namespace, by name.
+pub(super) fn children_in(rows: &impl Rows, parent: u128, namespace: &str) -> Result<Vec<u128>, Fault> {
+    let mut ids = Vec::new();
+    for row in rows.children().range((parent, namespace, "")..(parent + 1, "", ""))? {
+        let (key, id) = row?;
+        if key.value().1 != namespace {
+            break;
+        }
+        ids.push(id.value());
+    }
+    Ok(ids)
+}
+
+/// Names and ids of all children of a container, by namespace and name.
+pub(super) fn children_of(rows: &impl Rows, parent: u128) -> Result<Vec<(String, u128)>, Fault> {
+    rows.children()
+        .range((parent, "", "")..(parent + 1, "", ""))?
+        .map(|row| {
+            let (key, id) = row?;
+            Ok((key.value().2.to_owned(), id.value()))
+        })
+        .collect()
+}
+
+/// The names from the connection's key down.
+pub(super) fn path_of(chain: &[Node]) -> Result<ObjectPath, Fault> {
+    let names = chain.iter().map(|node| ident(&node.row.name)).collect::<Result<Vec<_>, _>>()?;
+    ObjectPath::try_from(names).map_err(|_| Fault::Broken("a path is too deep"))
+}
+
+/// The names below the connection.
+pub(super) fn remote_path_of(chain: &[Node]) -> Result<RemotePath, Fault> {
+    Ok(RemotePath(chain.iter().skip(1).map(|node| ident(&node.row.name)).collect::<Result<_, _>>()?))
+}
+
+/// A stored name.
+pub(super) fn ident(name: &str) -> Result<Ident, Fault> {
+    name.parse().map_err(|_| Fault::Broken("a stored name is not one"))
+}
+
+/// What the overrides along a chain amount to.
+pub(super) fn inherited(rows: &impl Rows, chain: &[Node]) -> Result<Inherited, Fault> {
+    chain.iter().try_fold(Inherited::default(), |state, node| Ok(state.then(&overrides(rows, node.id)?)))
+}
+
+/// The nearest mark from the last object of a chain upwards.
+pub(super) fn remote_status(chain: &[Node]) -> RemoteStatus {
+    let marked = chain.iter().rev().map(|node| node.row.mark());
+    marked.into_iter().find(|mark| *mark != RemoteStatus::Present).unwrap_or_default()
+}
