@@ -10,7 +10,7 @@ use crate::model::{
 /// Enabled or disabled, and whether the platform still has it.
 pub(super) fn state(object: &ObjectView) -> Markup {
     html! {
-        @if object.settings.is_active { span.badge.good { "Enabled" } }
+        @if object.active { span.badge.good { "Enabled" } }
         @else { span.badge { "Disabled" } }
         (remote(object.remote_status))
     }

@@ -31,7 +31,7 @@ pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, now: Timestamp) 
                 table {
                     thead { tr {
                         (query.head(base, if deep { "objectPath" } else { "name" }, "Name", ""))
-                        (query.head(base, "type", "Type", ""))
+                        (query.head(base, "type", "Type", "wide"))
                         (query.head(base, "state", "State", ""))
                         th.num.wide scope="col" { "Objects" }
                         th.wide scope="col" { "Comment" }
@@ -60,7 +60,7 @@ fn row(object: &ObjectView, deep: bool, now: Timestamp) -> Markup {
                     @else { (text::name(object.path.name().as_str())) }
                 }
             }
-            td { (text::name(&object.facts.object_type)) }
+            td.wide { (text::name(&object.facts.object_type)) }
             td { (badges::state(object)) }
             td.num.wide { @if container { (format::count(object.child_count)) } @else { span.faint { "–" } } }
             td.wide.comment { @if let Some(comment) = &object.facts.comment { (text::name(comment)) } }

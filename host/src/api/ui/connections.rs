@@ -109,7 +109,7 @@ pub(super) fn table(
                             (query.head(BASE, "name", "Name", ""))
                             th.wide scope="col" { "Technology" }
                             (query.head(BASE, "state", "State", ""))
-                            th.num scope="col" { "Objects" }
+                            th.num.wide scope="col" { "Objects" }
                             th.wide scope="col" { "Last sync" }
                             th scope="col" { "Health" }
                             th.act scope="col" { "Action" }
@@ -136,7 +136,7 @@ fn row(object: &ObjectView, doing: &Doing, now: Timestamp) -> Markup {
             } }
             td.wide { (text::name(object.technology.as_str())) }
             td { (badges::state(object)) }
-            td.num { (format::count(object.child_count)) }
+            td.num.wide { (format::count(object.child_count)) }
             td.wide { (format::time_or(object.last_synced_at, now, "never")) }
             td { (health(doing)) }
             td.act { (actions::menu(object, "c")) }
@@ -169,8 +169,8 @@ fn health(doing: &Doing) -> Markup {
 
 fn how_to_register(installed: &[Technology]) -> Markup {
     let technology = installed.first().map_or("…", |t| t.as_str());
-    let body = serde_json::json!({ "connectionKey": "My Connection", "connection": { "technology": technology } });
-    let body = format!("{body:#}").replace('\'', "'\\''");
+    // Text in JSON in a shell's quotes.
+    let technology = serde_json::Value::from(technology).to_string().replace('\'', "'\\''");
     html! {
         div.empty {
             p { strong { "No connections yet." } }
@@ -179,7 +179,8 @@ fn how_to_register(installed: &[Technology]) -> Markup {
             pre { code {
                 "curl -X POST " span.faint { "http://this-host" } "/data/connection \\\n"
                 "  -H 'Authorization: Bearer " span.faint { "YOUR-KEY" } "' -H 'Content-Type: application/json' \\\n"
-                "  -d '" (body) "'"
+                "  -d '{\"connectionKey\": \"My Connection\", \"connection\": {\"technology\": " (technology) ", "
+                span.faint { "…" } "}}'"
             } }
             p.hint {
                 @if installed.is_empty() { "No connector is installed." }

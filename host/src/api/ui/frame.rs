@@ -34,7 +34,7 @@ impl Frame<'_> {
         let body = html! {
             a.skip href="#main" { "Skip to the content" }
             (self.header())
-            div.beside[self.beside.is_some()].columns {
+            div.columns.beside[self.beside.is_some()] {
                 @if let Some(beside) = &self.beside { (beside) }
                 main #main tabindex="-1" { (main) }
             }
@@ -63,6 +63,7 @@ impl Frame<'_> {
             @if self.section == Section::Connections {
                 nav.sub aria-label="Data" {
                     a href="/ui/connections" aria-current="page" { "Connections" }
+                    @if self.beside.is_some() { span.push {} a.narrow href="#browse" { "Browse" } }
                 }
             }
         }

@@ -147,7 +147,6 @@ pub(super) fn table(jobs: &[Job], query: &ListQuery, visitor: &Visitor, busy: bo
                         thead { tr {
                             th scope="col" { "Object" }
                             th scope="col" { "State" }
-                            th scope="col" { "Progress" }
                             th.wide scope="col" { "Asked for" }
                             th.wide scope="col" { "Took" }
                             th.act scope="col" { span.unseen { "Action" } }
@@ -178,8 +177,7 @@ fn row(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
                     }
                 }
             }
-            td { (badges::job(job)) }
-            td { (progress(job)) }
+            td { (badges::job(job)) (progress(job)) }
             td.wide { (format::time(job.created_at, now)) }
             td.wide { (took(job, now)) }
             td.act { @if !job.state.is_final() { (cancel_form(job, visitor)) } }

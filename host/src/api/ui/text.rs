@@ -112,7 +112,7 @@ fn is_hidden(c: char) -> bool {
 
 fn written(c: char) -> String {
     match c {
-        ' ' => "␠".to_owned(),
+        ' ' => "␣".to_owned(),
         '\n' | '\r' | '\t' | '\0' => c.escape_default().to_string().replace("\\u{0}", "\\0"),
         c => {
             let mut out = String::new();
@@ -136,8 +136,8 @@ mod tests {
     fn what_cannot_be_seen_is_written_out() {
         check("plain", "plain");
         check("", "(empty)");
-        check(" ", "␠");
-        check(" a b ", "␠a b␠");
+        check(" ", "␣");
+        check(" a b ", "␣a b␣");
         check("a\u{202e}b\u{2066}c", "a\\u{202e}b\\u{2066}c");
         check("a\0b\nc\u{7f}", "a\\0b\\nc\\u{7f}");
         check("a\u{200b}b\u{feff}", "a\\u{200b}b\\u{feff}");
