@@ -4,12 +4,25 @@
 //! credential's scope. It knows no platform: what a platform wants stands in the connector's recipe.
 //!
 //! A request passes, in this order: canonical URL (`url`), declared and approved pattern (`scope`), the credential's
-//! scope (`scope`, `statement`), name to address and address filter (`resolver`, `address`), TLS, injection (`grant`),
-//! sending (`client`, `retry`), and its answer the search for secrets (`reflect`).
+//! scope (`scope`, `statement`), name to address and address filter (`resolver`, `address`), TLS, injection (`credential`),
+//! sending (`wire`, `retry`), and its answer the search for secrets (`reflect`).
 
+mod address;
+mod client;
+mod condition;
+mod context;
+mod credential;
 mod error;
+mod exchange;
 mod header;
 pub mod recipe;
+mod reflect;
+mod resolver;
+mod retry;
+mod scope;
 pub mod session;
+mod statement;
 pub mod template;
+mod url;
 pub mod vault;
+mod wire;

@@ -1,6 +1,8 @@
 //! Why a request was not answered: what the guest is told, and what the operator is told.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Mutex, sync::PoisonError, time::Duration};
+
+use crate::model::id::ConnectionId;
 
 /// Why a request was not answered.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,5 +71,35 @@ impl SendError {
     pub(super) fn for_operator(mut self, text: impl Into<String>) -> Self {
         self.operator = Some(text.into());
         self
+    }
+}
+
+/// Different messages of one session that are logged; a guest could make up new ones for ever.
+const MAX_TOLD: usize = 32;
+
+/// Tells the operator what concerns him, each thing once per session.
+#[derive(Debug)]
+pub(super) struct Told {
+    connection: Option<ConnectionId>,
+    texts: Mutex<HashSet<String>>,
+}
+
+impl Told {
+    pub(super) fn new(connection: Option<ConnectionId>) -> Self {
+        Self { connection, texts: Mutex::default() }
+    }
+
+    pub(super) fn tell(&self, error: &SendError) {
+        let connection = self.connection.map(tracing::field::display);
+        if error.kind == SendErrorKind::SecretReflected {
+            // Every time, and where it is looked for.
+            tracing::error!(target: "security", connection, "{}", error.operator.as_deref().unwrap_or(&error.message));
+            return;
+        }
+        let Some(text) = &error.operator else { return };
+        let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if texts.len() < MAX_TOLD && texts.insert(text.clone()) {
+            tracing::warn!(connection, code = error.kind.code(), "{text}");
+        }
     }
 }

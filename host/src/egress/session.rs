@@ -1,15 +1,38 @@
 //! A connection's way out: its origin, its credential, its pool, shared by all operations on it.
+//!
+//! Two connections share nothing but the policy and the root certificates. A session is dropped with its last
+//! operation, and everything that the platform issued with it; nothing of it is written to disk, so a crash loses
+//! nothing that could not be fetched again.
 
-use std::{sync::Arc, time::Instant};
+mod admit;
+mod answer;
+mod converse;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Instant,
+};
 
 use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use super::error::{SendError, SendErrorKind};
 use super::{
+    address::AddressFilter,
+    client,
+    context::Context,
+    credential::Credential,
+    error::Told,
     recipe::{Recipe, Target},
+    retry::Pacing,
+    scope::{Places, Rule},
     vault::Secrets,
+    wire::Wire,
 };
 use crate::model::{connection::Address, id::ConnectionId};
 
@@ -24,7 +47,21 @@ pub struct Policy {
 
 /// The way out of the whole host: policy, TLS, and the sessions of the connections.
 #[derive(Clone)]
-pub struct Egress {}
+pub struct Egress {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    policy: Policy,
+    filter: Arc<AddressFilter>,
+    tls: rustls::ClientConfig,
+    pacing: Pacing,
+    /// The sessions that somebody uses, with the revision of their connection.
+    sessions: Mutex<HashMap<ConnectionId, (u64, Weak<Session>)>>,
+}
+
+/// Requests of one connection that are under way at the same time.
+pub(super) const IN_FLIGHT: usize = 8;
 
 /// What a session is made from.
 #[derive(Clone, Debug)]
@@ -48,7 +85,19 @@ pub struct SessionSpec {
 }
 
 /// One connection's way out. Dropped with its last operation, together with its grants.
-pub struct Session {}
+pub struct Session {
+    address: Address,
+    places: Places,
+    /// What the connector declared.
+    reach: Vec<Rule>,
+    /// Which of it carries the credential.
+    scope: Vec<Rule>,
+    credential: Credential,
+    wire: Wire,
+    pacing: Pacing,
+    permits: Arc<Semaphore>,
+    told: Told,
+}
 
 /// What one operation may still use. Made per operation by the connector adapter.
 #[derive(Debug)]
@@ -103,23 +152,73 @@ pub struct OpenResponse {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
+    stream: answer::Stream,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Egress {
     /// A way out under this policy.
-    pub fn new(_policy: Policy) -> anyhow::Result<Self> {
-        unimplemented!()
+    pub fn new(policy: Policy) -> anyhow::Result<Self> {
+        Ok(Self::with(policy, client::tls()?, Pacing::default()))
+    }
+
+    fn with(policy: Policy, tls: rustls::ClientConfig, pacing: Pacing) -> Self {
+        let filter = Arc::new(AddressFilter::new(policy.allow_cidrs.clone()));
+        Self { shared: Arc::new(Shared { policy, filter, tls, pacing, sessions: Mutex::default() }) }
     }
 
     /// What the operator allows.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        unimplemented!()
+        &self.shared.policy
     }
 
     /// The session of a connection: the one that others use already, or a new one.
-    pub fn session(&self, _spec: SessionSpec) -> Result<Arc<Session>, SendError> {
-        unimplemented!()
+    pub fn session(&self, spec: SessionSpec) -> Result<Arc<Session>, SendError> {
+        let Some((id, revision)) = spec.connection else { return self.shared.open(spec).map(Arc::new) };
+        // What is inside is whole between any two statements.
+        let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions.get(&id).filter(|(known, _)| *known == revision);
+        if let Some(session) = known.and_then(|(_, session)| session.upgrade()) {
+            return Ok(session);
+        }
+        let session = Arc::new(self.shared.open(spec)?);
+        sessions.retain(|_, (_, session)| session.strong_count() > 0);
+        sessions.insert(id, (revision, Arc::downgrade(&session)));
+        Ok(session)
+    }
+}
+
+impl Shared {
+    fn open(&self, spec: SessionSpec) -> Result<Session, SendError> {
+        let told = Told::new(spec.connection.map(|(id, _)| id));
+        let open = || {
+            let places = Places::new(&spec.address, &spec.approved, self.policy.allow_insecure_http)?;
+            let reach = Rule::all(&spec.reach, &places, &spec.config)?;
+            let scope = Rule::all(&spec.recipe.apply.to, &places, &spec.config)?;
+            Ok((places, reach, scope))
+        };
+        let (places, reach, scope) = open().inspect_err(|error| told.tell(error))?;
+        let client = client::client(&self.tls, &self.filter).map_err(|error| {
+            SendError::new(SendErrorKind::Unavailable, "no HTTP client could be made").for_operator(error.to_string())
+        })?;
+        let context = Context {
+            origin: places.origin().to_string(),
+            config: spec.config,
+            secrets: spec.secrets,
+            lets: spec.recipe.lets.clone(),
+        };
+        Ok(Session {
+            address: spec.address,
+            places,
+            reach,
+            scope,
+            credential: Credential::new(spec.recipe, context),
+            wire: Wire { client, filter: Arc::clone(&self.filter) },
+            pacing: self.pacing,
+            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            told,
+        })
     }
 }
 
@@ -127,23 +226,30 @@ impl Session {
     /// Where the connection's requests go.
     #[must_use]
     pub fn address(&self) -> &Address {
-        unimplemented!()
+        &self.address
     }
 
     /// Sends a request through all checks and waits for the whole answer.
-    pub async fn send(&self, _request: Request, _budget: &Budget) -> Result<Response, SendError> {
-        unimplemented!()
+    pub async fn send(&self, request: Request, budget: &Budget) -> Result<Response, SendError> {
+        self.whole(request, budget).await.inspect_err(|error| self.told.tell(error))
     }
 
-    /// Sends a request and returns as soon as the head of the answer is there.
-    pub async fn open(&self, _request: Request, _budget: &Budget) -> Result<OpenResponse, SendError> {
-        unimplemented!()
+    /// Sends a request and returns as soon as the head of the answer is there. The stream counts as a request under way
+    /// until it is dropped.
+    pub async fn open(&self, request: Request, budget: &Budget) -> Result<OpenResponse, SendError> {
+        self.streamed(request, budget).await.inspect_err(|error| self.told.tell(error))
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session({})", self.address)
     }
 }
 
 impl OpenResponse {
     /// The next piece of the body, at most `max` bytes; empty at the end.
-    pub async fn read(&mut self, _max: usize, _budget: &Budget) -> Result<Bytes, SendError> {
-        unimplemented!()
+    pub async fn read(&mut self, max: usize, budget: &Budget) -> Result<Bytes, SendError> {
+        self.stream.read(max, budget).await
     }
 }

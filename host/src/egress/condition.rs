@@ -1,0 +1,105 @@
+//! What an answer says: comparing its status and a place in its JSON with what a recipe expects.
+
+use serde_json::Value;
+
+use super::{
+    context::scalar,
+    recipe::{Condition, Expect},
+};
+
+/// The most of a body that is read for a condition.
+pub(super) const MAX_BODY: usize = 64 * 1024;
+
+/// Whether one of the conditions looks into bodies of answers with this status.
+pub(super) fn needs_body(conditions: &[Condition], status: u16) -> bool {
+    conditions.iter().any(|c| c.at.is_some() && c.status.contains(&status))
+}
+
+/// Whether one of the conditions holds. `body` is none where it is too long to be looked at.
+pub(super) fn any(conditions: &[Condition], status: u16, body: Option<&[u8]>) -> bool {
+    // Read once at most, and only when it is asked for.
+    let mut json = None;
+    conditions.iter().filter(|c| c.status.contains(&status)).any(|condition| match &condition.at {
+        None => true,
+        Some(pointer) => {
+            let json = json.get_or_insert_with(|| parse(body));
+            stands_at(json, pointer, &condition.any_of)
+        }
+    })
+}
+
+/// Whether the answer of an exchange is a good one.
+pub(super) fn as_expected(expect: Option<&Expect>, status: u16, json: &Value) -> bool {
+    let success = (200..300).contains(&status);
+    let Some(expect) = expect else { return success };
+    let right_status = if expect.status.is_empty() { success } else { expect.status.contains(&status) };
+    right_status && expect.at.as_ref().is_none_or(|pointer| stands_at(json, pointer, &expect.any_of))
+}
+
+fn parse(body: Option<&[u8]>) -> Value {
+    body.filter(|body| body.len() <= MAX_BODY).and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
+}
+
+/// Platforms write one code as a number here and as text there, so the two count as the same.
+fn stands_at(json: &Value, pointer: &str, any_of: &[Value]) -> bool {
+    match json.pointer(pointer) {
+        None => false,
+        Some(found) if any_of.is_empty() => !found.is_null(),
+        Some(found) => {
+            any_of.iter().any(|value| value == found || scalar(value).is_some_and(|v| Some(v) == scalar(found)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(json: Value) -> Vec<Condition> {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn conditions_compare_status_and_place() {
+        let list = conditions(serde_json::json!([
+            {"status": [401]},
+            {"status": [403], "at": "/error_code", "in": [403, "PERMISSION"]},
+            {"status": [200, 422], "at": "/code", "in": ["390112"]},
+            {"status": [418], "at": "/tea"},
+        ]));
+        for (status, body, expected) in [
+            (401, "", true),
+            (401, "no json", true),
+            (403, "{\"error_code\":403}", true),
+            (403, "{\"error_code\":\"403\"}", true),
+            (403, "{\"error_code\":\"PERMISSION\"}", true),
+            (403, "{\"error_code\":\"OTHER\"}", false),
+            (403, "{}", false),
+            (403, "no json", false),
+            (200, "{\"code\":390112}", true),
+            (422, "{\"code\":\"390112\"}", true),
+            (200, "{\"code\":\"0\"}", false),
+            (418, "{\"tea\":false}", true),
+            (418, "{\"tea\":null}", false),
+            (500, "{\"error_code\":403}", false),
+        ] {
+            assert_eq!(any(&list, status, Some(body.as_bytes())), expected, "{status} {body}");
+        }
+        assert!(any(&list, 401, None) && !any(&list, 403, None));
+        assert!(needs_body(&list, 403) && !needs_body(&list, 401) && !needs_body(&list, 500));
+        let long = format!("{{\"pad\":\"{}\",\"code\":\"390112\"}}", "x".repeat(MAX_BODY));
+        assert!(!any(&list, 200, Some(long.as_bytes())), "longer than is looked at");
+    }
+
+    #[test]
+    fn good_answers_of_exchanges() {
+        let expect = |json: Value| serde_json::from_value::<Expect>(json).unwrap();
+        let json = serde_json::json!({"success": true});
+        assert!(as_expected(None, 204, &json) && !as_expected(None, 302, &json));
+        let named = expect(serde_json::json!({"status": [200], "at": "/success", "in": [true]}));
+        assert!(as_expected(Some(&named), 200, &json));
+        assert!(!as_expected(Some(&named), 201, &json));
+        assert!(!as_expected(Some(&named), 200, &serde_json::json!({"success": false})));
+        assert!(!as_expected(Some(&expect(serde_json::json!({"at": "/success"}))), 400, &json));
+    }
+}

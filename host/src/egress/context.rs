@@ -1,0 +1,216 @@
+//! What templates stand for in one connection: its configuration, its secrets, what the recipe derives from them, and
+//! what the platform issued.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{
+    error::{SendError, SendErrorKind},
+    recipe::Let,
+    scope::glob,
+    template::{Known, Lookup, Path, RenderError, Rendered, Template},
+    vault::Secrets,
+};
+
+/// The values of a connection.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) origin: String,
+    pub(super) config: Value,
+    pub(super) secrets: Secrets,
+    pub(super) lets: BTreeMap<String, Let>,
+}
+
+/// Values that a platform issued, by their names in the recipe.
+pub(super) type Grants = BTreeMap<String, Known>;
+
+/// The values of a connection together with its grants.
+pub(super) struct With<'a> {
+    pub(super) context: &'a Context,
+    pub(super) grants: &'a Grants,
+}
+
+impl With<'_> {
+    /// Puts the values in; what is missing makes the configuration invalid.
+    pub(super) fn render(&self, template: &Template) -> Result<Rendered, SendError> {
+        template.render(self).map_err(|error| {
+            let text = match &error {
+                RenderError::Missing(path) => format!("authentication needs `{path}`, which has no value"),
+                RenderError::TooLong => error.to_string(),
+            };
+            SendError::new(SendErrorKind::InvalidConfig, text)
+        })
+    }
+
+    /// Values with their keys; a key that ends in `?` goes when its value is empty or missing.
+    pub(super) fn pairs(
+        &self,
+        templates: &BTreeMap<String, Template>,
+    ) -> Result<Vec<(String, Zeroizing<String>)>, SendError> {
+        let mut pairs = Vec::with_capacity(templates.len());
+        for (key, template) in templates {
+            match key.strip_suffix('?') {
+                None => pairs.push((key.clone(), self.render(template)?.text)),
+                Some(key) => {
+                    if let Ok(value) = template.render(self)
+                        && !value.text.is_empty()
+                    {
+                        pairs.push((key.to_owned(), value.text));
+                    }
+                }
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// JSON whose strings are templates.
+    pub(super) fn json(&self, value: &Value) -> Result<Value, SendError> {
+        Ok(match value {
+            Value::String(text) => {
+                let template: Template = text
+                    .parse()
+                    .map_err(|_| SendError::new(SendErrorKind::InvalidConfig, "the recipe is not valid"))?;
+                Value::String(self.render(&template)?.text.to_string())
+            }
+            Value::Array(items) => Value::Array(items.iter().map(|item| self.json(item)).collect::<Result<_, _>>()?),
+            Value::Object(map) => {
+                let mut out = serde_json::Map::new();
+                for (key, item) in map {
+                    let item = self.json(item)?;
+                    match key.strip_suffix('?') {
+                        Some(_) if item == "" || item.is_null() => {}
+                        Some(key) => drop(out.insert(key.to_owned(), item)),
+                        None => drop(out.insert(key.clone(), item)),
+                    }
+                }
+                Value::Object(out)
+            }
+            other => other.clone(),
+        })
+    }
+
+    /// A derived value. Install has refused those that name themselves, and `depth` ends what came past it.
+    fn derived(&self, value: &Let, depth: u8) -> Option<Known> {
+        let deeper = Deeper { with: self, depth: depth.checked_sub(1)? };
+        let template = match value {
+            Let::Plain(template) => template,
+            Let::Cases(cases) => {
+                let of = cases.of.render(&deeper).ok()?;
+                &cases.cases.iter().find(|(pattern, _)| glob(pattern, &of.text))?.1
+            }
+        };
+        let rendered = template.render(&deeper).ok()?;
+        Some(Known { secret: !rendered.secrets.is_empty(), text: rendered.text })
+    }
+
+    fn value_at(&self, path: &Path, depth: u8) -> Option<Known> {
+        let open = |text: String| Known { text: Zeroizing::new(text), secret: false };
+        match path {
+            Path::Config(name) => property(&self.context.config, name).map(open),
+            Path::Secret(name) => {
+                self.context.secrets.0.get(name).map(|text| Known { text: text.clone(), secret: true })
+            }
+            Path::Let(name) => self.derived(self.context.lets.get(name)?, depth),
+            Path::Grant(name) => self.grants.get(name).cloned(),
+            Path::ConnectionOrigin => Some(open(self.context.origin.clone())),
+            Path::Uuid => Some(open(uuid::Uuid::new_v4().to_string())),
+            Path::KeyFingerprint => None,
+        }
+    }
+}
+
+/// Derived values may name each other this often.
+const MAX_DEPTH: u8 = 16;
+
+impl Lookup for With<'_> {
+    fn value(&self, path: &Path) -> Option<Known> {
+        self.value_at(path, MAX_DEPTH)
+    }
+}
+
+struct Deeper<'a> {
+    with: &'a With<'a>,
+    depth: u8,
+}
+
+impl Lookup for Deeper<'_> {
+    fn value(&self, path: &Path) -> Option<Known> {
+        self.with.value_at(path, self.depth)
+    }
+}
+
+/// A value of the configuration by its dotted path, as text; none where it is missing or has no text form.
+pub(super) fn property(config: &Value, path: &str) -> Option<String> {
+    scalar(path.split('.').try_fold(config, |node, name| node.get(name))?)
+}
+
+/// The text of a string, a number or a truth value.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(lets: Value) -> Context {
+        Context {
+            origin: "https://h.example".into(),
+            config: serde_json::json!({"host": "ab.global.example", "user": "me", "deep": {"port": 443, "on": true, "none": null}}),
+            secrets: Secrets([("oAuth.clientSecret".to_owned(), Zeroizing::new("canary".to_owned()))].into()),
+            lets: serde_json::from_value(lets).unwrap(),
+        }
+    }
+
+    fn render(context: &Context, source: &str) -> Result<Rendered, SendError> {
+        With { context, grants: &Grants::new() }.render(&source.parse().unwrap())
+    }
+
+    #[test]
+    fn derived_values_choose_by_glob_and_carry_secrecy() {
+        let context = context(serde_json::json!({
+            "account": {"of": "{{ config.host }}", "cases": [
+                ["*.global.*", "{{ config.host|before('.')|upper }}-G"], ["*", "{{ config.host }}"]]},
+            "both": "{{ let.account }}/{{ config.user|upper }}",
+            "hidden": "x{{ secret.oAuth.clientSecret }}",
+            "circle": "{{ let.circle }}",
+        }));
+        let text = |source: &str| render(&context, source).unwrap().text.to_string();
+        assert_eq!(text("{{ let.both }}"), "AB-G/ME");
+        assert_eq!(text("{{ config.deep.port }} {{ config.deep.on }}"), "443 true");
+        assert_eq!(text("{{ config.deep.none|default('d') }}{{ config.deep|default('o') }}"), "do");
+        let hidden = render(&context, "{{ let.hidden }}").unwrap();
+        assert_eq!(hidden.secrets[0].as_str(), "xcanary");
+        assert!(render(&context, "{{ let.circle }}").is_err());
+        assert_ne!(text("{{ uuid }}"), text("{{ uuid }}"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_without_values() {
+        let context = context(serde_json::json!({}));
+        let error = render(&context, "{{ secret.oAuth.clientSecret }}{{ config.nothing }}").unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::InvalidConfig);
+        assert_eq!(error.message, "authentication needs `config.nothing`, which has no value");
+    }
+
+    #[test]
+    fn optional_keys_go_when_they_are_empty() {
+        let context = context(serde_json::json!({}));
+        let with = With { context: &context, grants: &Grants::new() };
+        let templates: BTreeMap<String, Template> = serde_json::from_value(serde_json::json!({
+            "a": "{{ config.user }}", "b?": "{{ config.nothing }}", "c?": "{{ config.none|default('') }}", "d?": "x"}))
+        .unwrap();
+        let pairs: Vec<_> = with.pairs(&templates).unwrap().into_iter().map(|(k, v)| format!("{k}={}", *v)).collect();
+        assert_eq!(pairs, ["a=me", "d=x"]);
+        let json =
+            serde_json::json!({"x": ["{{ config.user }}", 1, null], "y?": "{{ config.n|default('') }}", "z": {}});
+        assert_eq!(with.json(&json).unwrap(), serde_json::json!({"x": ["me", 1, null], "z": {}}));
+    }
+}

@@ -1,0 +1,300 @@
+//! Which requests are allowed: the connector's declarations and the credential's scope, with the connection's values in
+//! place. What matches nothing is refused.
+
+use ::url::Url;
+use serde_json::Value;
+
+use super::{
+    context,
+    error::{SendError, SendErrorKind},
+    recipe::{
+        BodyRule, Target,
+        origin::{ExchangeUrl, Origin as Declared},
+    },
+    statement,
+    url::Origin,
+};
+use crate::model::connection::Address;
+
+/// What a connection's declared origins come to.
+pub(super) struct Places {
+    connection: Url,
+    origin: Origin,
+    /// Foreign origins that the operator approved.
+    approved: Vec<Origin>,
+    /// Whether this connection may go without TLS.
+    insecure: bool,
+}
+
+/// Requests to one origin.
+pub(super) struct Rule {
+    origin: Origin,
+    paths: Vec<String>,
+    methods: Vec<String>,
+    body: Option<BodyRule>,
+}
+
+/// Why no rule allows a request.
+pub(super) enum Outside {
+    /// None has this origin, path and method.
+    Pattern,
+    /// One has, but its guard refuses the body.
+    Body(&'static str),
+}
+
+impl Places {
+    /// `allow_insecure` is the operator's word; the address holds the connection's.
+    pub(super) fn new(address: &Address, approved: &[String], allow_insecure: bool) -> Result<Self, SendError> {
+        let invalid =
+            || SendError::new(SendErrorKind::InvalidConfig, "the connection's host name or port is not valid");
+        let connection = Url::parse(&address.to_string()).map_err(|_| invalid())?;
+        let origin = Origin::of(&connection).ok_or_else(invalid)?;
+        // A host name with a slash or an at sign in it would have moved into another part of the URL.
+        if connection.path() != "/" || !connection.username().is_empty() || connection.query().is_some() {
+            return Err(invalid());
+        }
+        if origin.insecure() && !allow_insecure {
+            return Err(SendError::denied("connections without TLS are not allowed here")
+                .for_operator(format!("{origin} needs: [egress] allow_insecure_http = true")));
+        }
+        let insecure = address.insecure && allow_insecure;
+        let approved = approved.iter().filter_map(|text| Origin::of(&Url::parse(text).ok()?)).collect();
+        Ok(Self { connection, origin, approved, insecure })
+    }
+
+    /// The connection's own.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// A declared origin; none where its configuration value is missing.
+    fn resolve(&self, declared: &Declared, config: &Value) -> Result<Option<Origin>, SendError> {
+        match declared {
+            Declared::Connection => Ok(Some(self.origin.clone())),
+            Declared::Literal(text) => self.foreign(text).map(Some),
+            Declared::Config(property) => Ok(self.configured(property, config)?.and_then(|url| Origin::of(&url))),
+        }
+    }
+
+    /// Where an exchange goes: the first of its URLs that has a value.
+    pub(super) fn exchange<'a>(
+        &self,
+        mut urls: impl Iterator<Item = &'a ExchangeUrl>,
+        config: &Value,
+    ) -> Result<Url, SendError> {
+        let found = urls.find_map(|url| match url {
+            ExchangeUrl::Connection { path } => {
+                let mut url = self.connection.clone();
+                url.set_path(path);
+                Some(Ok(url))
+            }
+            ExchangeUrl::Literal(text) => {
+                Some(self.foreign(text).and_then(|_| Url::parse(text).map_err(|_| self.not_approved(text))))
+            }
+            ExchangeUrl::Config(property) => self.configured(property, config).transpose(),
+        });
+        found.unwrap_or_else(|| {
+            Err(SendError::new(SendErrorKind::InvalidConfig, "the configuration names no place to authenticate at"))
+        })
+    }
+
+    fn foreign(&self, text: &str) -> Result<Origin, SendError> {
+        let origin = Url::parse(text).ok().and_then(|url| Origin::of(&url));
+        origin
+            .filter(|origin| *origin == self.origin || self.approved.contains(origin))
+            .ok_or_else(|| self.not_approved(text))
+    }
+
+    fn not_approved(&self, text: &str) -> SendError {
+        SendError::denied("the connector names a host that was not approved for it")
+            .for_operator(format!("{text} is not among the origins that were approved for this connector"))
+    }
+
+    /// A configuration value that is a URL; none where it is missing or empty.
+    fn configured(&self, property: &str, config: &Value) -> Result<Option<Url>, SendError> {
+        let Some(text) = context::property(config, property).filter(|text| !text.is_empty()) else { return Ok(None) };
+        let invalid = |what: &str| SendError::new(SendErrorKind::InvalidConfig, format!("`{property}` {what}"));
+        let url = Url::parse(&text).map_err(|_| invalid("is not a URL"))?;
+        if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
+            return Err(invalid("must be a URL without user and fragment"));
+        }
+        match url.scheme() {
+            "https" => Ok(Some(url)),
+            "http" if self.insecure => Ok(Some(url)),
+            _ => Err(invalid("must be an `https://` URL")),
+        }
+    }
+}
+
+impl Rule {
+    /// The rules of declarations; one whose configuration value is missing allows nothing.
+    pub(super) fn all(targets: &[Target], places: &Places, config: &Value) -> Result<Vec<Self>, SendError> {
+        let mut rules = Vec::with_capacity(targets.len());
+        for target in targets {
+            if let Some(origin) = places.resolve(&target.origin, config)? {
+                rules.push(Self {
+                    origin,
+                    paths: target.paths.clone(),
+                    methods: target.methods.clone(),
+                    body: target.body.clone(),
+                });
+            }
+        }
+        Ok(rules)
+    }
+
+    fn matches(&self, method: &str, path: &str, origin: &Origin) -> bool {
+        self.origin == *origin
+            && self.methods.iter().any(|m| m == method)
+            && self.paths.iter().any(|pattern| glob(pattern, path))
+    }
+}
+
+/// Whether one of the rules allows the request.
+pub(super) fn allows(
+    rules: &[Rule],
+    method: &str,
+    (url, origin): (&Url, &Origin),
+    body: Option<&[u8]>,
+) -> Result<(), Outside> {
+    let mut outside = Outside::Pattern;
+    for rule in rules.iter().filter(|rule| rule.matches(method, url.path(), origin)) {
+        match rule.body.as_ref().map_or(Ok(()), |guard| statement::check(guard, body)) {
+            Ok(()) => return Ok(()),
+            Err(reason) => outside = Outside::Body(reason),
+        }
+    }
+    Err(outside)
+}
+
+/// Whether the text matches the pattern, in which `*` is any characters, none included. Takes time proportional to the
+/// product of their lengths at worst.
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, tail)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut rest) = text.strip_prefix(head) else { return false };
+    let mut pieces: Vec<&str> = tail.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        // The first occurrence leaves most for those that follow.
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::egress::url;
+
+    fn places(insecure: bool) -> Places {
+        let address = Address { insecure, hostname: "h.example".into(), port: if insecure { 80 } else { 443 } };
+        Places::new(&address, &["https://login.example".into()], true).unwrap()
+    }
+
+    fn target(origin: &str, paths: &[&str], methods: &[&str]) -> Target {
+        serde_json::from_value(serde_json::json!({"origin": origin, "paths": paths, "methods": methods})).unwrap()
+    }
+
+    fn allowed(rules: &[Rule], method: &str, raw: &str) -> bool {
+        let (url, origin) = url::canonical(raw).unwrap();
+        allows(rules, method, (&url, &origin), None).is_ok()
+    }
+
+    #[test]
+    fn patterns_match_as_they_read() {
+        for (pattern, text) in [
+            ("/a", "/a"),
+            ("/a/*", "/a/"),
+            ("/a/*", "/a/b/c"),
+            ("*", ""),
+            ("/a/*/c", "/a/b/c"),
+            ("/a/*/c", "/a/c/c"),
+            ("/*a*b*", "/xaxbx"),
+            ("/a**b", "/ab"),
+            ("/a*a", "/aa"),
+        ] {
+            assert!(glob(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("/a", "/ab"),
+            ("/a", "/A"),
+            ("/a/*", "/a"),
+            ("/a/*/c", "/a/c"),
+            ("/a/*/c", "/a/b/cd"),
+            ("/a*a", "/a"),
+            ("/*ab*ab", "/xab"),
+            ("", "/"),
+        ] {
+            assert!(!glob(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn only_declared_requests_are_allowed() {
+        let targets = [target("{{ connection.origin }}", &["/api/2.1/list/*"], &["GET"])];
+        let rules = Rule::all(&targets, &places(false), &Value::Null).unwrap();
+        assert!(allowed(&rules, "GET", "https://h.example/api/2.1/list/tables?x=y"));
+        for (method, raw) in [
+            ("POST", "https://h.example/api/2.1/list/tables"),
+            ("get", "https://h.example/api/2.1/list/tables"),
+            ("GET", "https://h.example/api/2.1/lists"),
+            ("GET", "https://h.example/api/2.1/LIST/tables"),
+            ("GET", "https://h.example/api/2%2e1/list/tables"),
+            ("GET", "https://h.example/x/api/2.1/list/tables"),
+            ("GET", "https://h.example/?/api/2.1/list/tables"),
+            ("GET", "http://h.example/api/2.1/list/tables"),
+            ("GET", "https://h.example:8443/api/2.1/list/tables"),
+            ("GET", "https://h.example.evil.example/api/2.1/list/tables"),
+            ("GET", "https://evil.example/api/2.1/list/tables"),
+            ("GET", "https://h.example./api/2.1/list/tables"),
+        ] {
+            assert!(!allowed(&rules, method, raw), "{method} {raw}");
+        }
+    }
+
+    #[test]
+    fn foreign_origins_need_approval() {
+        let rule = |origin: &str| Rule::all(&[target(origin, &["/*"], &["GET"])], &places(false), &Value::Null);
+        assert!(allowed(&rule("https://login.example").unwrap(), "GET", "https://login.example/a"));
+        let error = rule("https://evil.example").err().unwrap();
+        assert_eq!(error.kind, SendErrorKind::Denied);
+        assert!(!error.message.contains("evil") && error.operator.unwrap().contains("https://evil.example"));
+        let urls = |text: &str| [ExchangeUrl::try_from(text.to_owned()).unwrap()];
+        assert!(places(false).exchange(urls("https://evil.example/token").iter(), &Value::Null).is_err());
+        let url = places(false).exchange(urls("https://login.example/token").iter(), &Value::Null).unwrap();
+        assert_eq!(url.as_str(), "https://login.example/token");
+    }
+
+    #[test]
+    fn urls_in_the_configuration_are_checked_when_used() {
+        let urls: Vec<ExchangeUrl> = ["{{ config.authority }}", "{{ connection.origin }}/token"]
+            .map(|text| ExchangeUrl::try_from(text.to_owned()).unwrap())
+            .into();
+        let place = |insecure: bool, authority: Value| {
+            places(insecure).exchange(urls.iter(), &serde_json::json!({"authority": authority})).map(String::from)
+        };
+        assert_eq!(place(false, Value::Null).unwrap(), "https://h.example/token");
+        assert_eq!(place(false, "".into()).unwrap(), "https://h.example/token");
+        assert_eq!(place(false, "https://idp.example/t?a=b".into()).unwrap(), "https://idp.example/t?a=b");
+        assert_eq!(place(true, "http://idp.example/t".into()).unwrap(), "http://idp.example/t");
+        for bad in ["http://idp.example/t", "https://u:p@idp.example/t", "file:///t", "idp.example", "https://i/#f"] {
+            assert_eq!(place(false, bad.into()).unwrap_err().kind, SendErrorKind::InvalidConfig, "{bad}");
+        }
+    }
+
+    #[test]
+    fn going_without_tls_needs_the_operator_and_the_connection() {
+        let address = |insecure| Address { insecure, hostname: "h.example".into(), port: 8080 };
+        assert!(Places::new(&address(true), &[], true).is_ok());
+        assert!(Places::new(&address(false), &[], true).unwrap().origin().to_string().starts_with("https:"));
+        let error = Places::new(&address(true), &[], false).err().unwrap();
+        assert!(error.operator.unwrap().contains("allow_insecure_http = true"));
+        for hostname in ["h.example/x", "u@h.example", "h.example?x", "h.example#x", "", "a b", "h:1:2"] {
+            let address = Address { insecure: false, hostname: hostname.into(), port: 443 };
+            assert!(Places::new(&address, &[], true).is_err(), "{hostname:?}");
+        }
+    }
+}

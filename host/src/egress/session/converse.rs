@@ -1,0 +1,192 @@
+//! A request and everything that the host does about it by itself: authentication, repeats, a new grant for an expired
+//! one.
+
+use std::{sync::Arc, time::Instant};
+
+use tokio::time::timeout_at;
+
+use super::{Budget, OpenResponse, Request, Response, Session, admit::Admitted, answer::Answer};
+use crate::egress::{
+    condition,
+    credential::Grant,
+    error::{SendError, SendErrorKind},
+    exchange::Means,
+    header, retry,
+    wire::{Again, Failed},
+};
+
+/// How much of the body is read before the answer is judged.
+#[derive(Clone, Copy)]
+enum Body {
+    /// All of it, up to so many bytes.
+    Whole(usize),
+    /// Only what the recipe looks at.
+    Streamed,
+}
+
+enum Verdict {
+    /// For the guest.
+    Answer,
+    /// The credential is refused for good.
+    Rejected,
+    /// A new grant may help.
+    Expired,
+    /// It may be sent again.
+    Again,
+}
+
+impl Session {
+    pub(super) async fn whole(&self, request: Request, budget: &Budget) -> Result<Response, SendError> {
+        let admitted = self.admit(request)?;
+        let _permit = self.permit(budget).await?;
+        let answer = self.converse(&admitted, Body::Whole(budget.max_response), budget).await?;
+        Ok(Response { status: answer.status, headers: header::for_guest(&answer.headers), body: answer.read.into() })
+    }
+
+    pub(super) async fn streamed(&self, request: Request, budget: &Budget) -> Result<OpenResponse, SendError> {
+        let admitted = self.admit(request)?;
+        let permit = self.permit(budget).await?;
+        let answer = self.converse(&admitted, Body::Streamed, budget).await?;
+        let (status, headers) = (answer.status, header::for_guest(&answer.headers));
+        Ok(OpenResponse { status, headers, stream: answer.into_stream()?, _permit: permit })
+    }
+
+    async fn permit(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, SendError> {
+        let turn = Arc::clone(&self.permits).acquire_owned();
+        let permit = timeout_at(tokio::time::Instant::from_std(budget.deadline), turn).await;
+        // The semaphore is never closed.
+        permit.map_err(|_| SendError::timed_out())?.map_err(|_| SendError::timed_out())
+    }
+
+    async fn converse(&self, request: &Admitted, body: Body, budget: &Budget) -> Result<Answer, SendError> {
+        let mut expired: Option<Arc<Grant>> = None;
+        let mut repeat = 0;
+        loop {
+            let grant = self.grant(request, expired.as_deref(), budget).await?;
+            let (asked, result) = match self.attempt(request, &grant, repeat > 0, body, budget).await {
+                Ok(answer) => match self.judge(request, &answer) {
+                    Verdict::Answer => return finished(answer),
+                    Verdict::Rejected => return Err(refused(&answer)),
+                    Verdict::Expired if expired.is_some() => return Err(refused(&answer)),
+                    Verdict::Expired => {
+                        expired = Some(grant);
+                        continue;
+                    }
+                    Verdict::Again => (retry::retry_after(&answer.headers), finished(answer)),
+                },
+                Err(Failed { error, again: Again::Unsent }) => (None, Err(error)),
+                Err(Failed { error, again: Again::IfRepeatable }) if request.repeatable => (None, Err(error)),
+                Err(Failed { error, .. }) => return Err(error),
+            };
+            if !self.pacing.wait(repeat, asked, budget).await {
+                return result;
+            }
+            repeat += 1;
+        }
+    }
+
+    async fn grant(
+        &self,
+        request: &Admitted,
+        expired: Option<&Grant>,
+        budget: &Budget,
+    ) -> Result<Arc<Grant>, SendError> {
+        if !request.authenticated {
+            return Ok(self.credential.known());
+        }
+        let means = Means { places: &self.places, wire: &self.wire, pacing: self.pacing, budget };
+        self.credential.grant(expired, means).await
+    }
+
+    async fn attempt(
+        &self,
+        request: &Admitted,
+        grant: &Arc<Grant>,
+        repeated: bool,
+        body: Body,
+        budget: &Budget,
+    ) -> Result<Answer, Failed> {
+        let begun = Instant::now();
+        let mut url = request.url.clone();
+        if repeated && !request.retry_query.is_empty() {
+            set_query(&mut url, &request.retry_query);
+        }
+        let mut outgoing =
+            self.wire.client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        if request.authenticated {
+            let injected = self.credential.headers(grant).map_err(|error| Failed { error, again: Again::Never })?;
+            for (name, value) in injected {
+                outgoing = outgoing.header(name, value);
+            }
+        }
+        if let Some(bytes) = &request.body {
+            outgoing = outgoing.body(bytes.clone());
+        }
+        let response = self.wire.send(outgoing, &url, budget).await?;
+        let mut answer = Answer::new(response, Arc::clone(grant))?;
+        match body {
+            Body::Whole(max) => answer.read_whole(max, budget).await?,
+            Body::Streamed if self.looks_into(request, answer.status) => {
+                answer.read_up_to(condition::MAX_BODY, budget).await?;
+            }
+            Body::Streamed => {}
+        }
+        tracing::debug!(
+            method = %request.method,
+            origin = %self.places.origin(),
+            path = url.path(),
+            status = answer.status,
+            bytes = answer.read.len(),
+            millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        Ok(answer)
+    }
+
+    fn looks_into(&self, request: &Admitted, status: u16) -> bool {
+        let recipe = self.credential.recipe();
+        let looks = |conditions| condition::needs_body(conditions, status);
+        request.authenticated && (looks(&recipe.expired) || looks(&recipe.rejected))
+    }
+
+    fn judge(&self, request: &Admitted, answer: &Answer) -> Verdict {
+        let recipe = self.credential.recipe();
+        let says = |conditions| request.authenticated && condition::any(conditions, answer.status, answer.whole());
+        if says(&recipe.rejected) {
+            Verdict::Rejected
+        } else if says(&recipe.expired) {
+            Verdict::Expired
+        } else if request.repeatable
+            && (matches!(answer.status, 429 | 503) || request.retry_statuses.contains(&answer.status))
+        {
+            Verdict::Again
+        } else {
+            Verdict::Answer
+        }
+    }
+}
+
+/// An answer for the guest. That the platform wants fewer requests is the host's to act upon, so it is an error.
+fn finished(answer: Answer) -> Result<Answer, SendError> {
+    if answer.status != 429 {
+        return Ok(answer);
+    }
+    let mut error = SendError::new(SendErrorKind::RateLimited, "the platform asks to slow down");
+    error.retry_after = retry::retry_after(&answer.headers);
+    Err(error)
+}
+
+fn refused(answer: &Answer) -> SendError {
+    let text = format!("the platform refused the connection's credential (HTTP {})", answer.status);
+    SendError::new(SendErrorKind::Unauthenticated, text)
+}
+
+/// Sets parameters of the query, in place of those of the same name.
+fn set_query(url: &mut ::url::Url, set: &[(String, String)]) {
+    let kept: Vec<(String, String)> = url
+        .query_pairs()
+        .filter(|(name, _)| set.iter().all(|(n, _)| n != name))
+        .map(|(n, v)| (n.into(), v.into()))
+        .collect();
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(set);
+}

@@ -1,0 +1,273 @@
+//! A guard on bodies: one statement that begins with one of a few verbs.
+//!
+//! The host does not know the platform's dialect, so a statement is read in every dialect at once: whether a backslash
+//! escapes, whether `//` and `#` begin a comment, whether dollars and brackets quote, whether comments nest. It passes
+//! only if it is one whole statement in all of them, so that no reading of it hides a second one.
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::Value;
+
+use super::recipe::BodyRule;
+
+/// Bits of a dialect.
+const BACKSLASH: u8 = 1;
+const SLASHES: u8 = 2;
+const HASH: u8 = 4;
+const DOLLARS: u8 = 8;
+const NESTED: u8 = 16;
+const BRACKETS: u8 = 32;
+/// `--` begins a comment only with a space behind it.
+const SPACED_DASHES: u8 = 64;
+const DIALECTS: u8 = 128;
+
+/// Longest statement that is looked at.
+const MAX_STATEMENT: usize = 64 * 1024;
+
+/// Whether the body is what the rule asks for, or why not.
+pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static str> {
+    let Strict(json) = serde_json::from_slice(body.unwrap_or_default())
+        .map_err(|_| "the body must be JSON in which no key occurs twice")?;
+    let Some(Value::String(statement)) = json.pointer(&rule.at) else {
+        return Err("the body holds no statement where the credential's scope expects one");
+    };
+    if statement.len() > MAX_STATEMENT {
+        return Err("the statement is longer than 64 KiB");
+    }
+    let text = statement.trim_start_matches([' ', '\t', '\r', '\n']);
+    let verb = text.find(|c: char| !c.is_ascii_alphabetic()).map_or(text, |end| &text[..end]);
+    // `SELECT_x` is another word, and so is `SELECT` with an accent behind it.
+    let whole_word = text[verb.len()..].starts_with([' ', '\t', '\r', '\n', '(', '*']) || text.len() == verb.len();
+    if !whole_word || !rule.verbs.iter().any(|allowed| allowed.eq_ignore_ascii_case(verb)) {
+        return Err("the statement begins with a verb outside the credential's scope");
+    }
+    if (0..DIALECTS).all(|dialect| is_single(text.as_bytes(), dialect)) {
+        Ok(())
+    } else {
+        Err("the body must hold one statement that no dialect of SQL could read as several")
+    }
+}
+
+/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed.
+fn is_single(text: &[u8], dialect: u8) -> bool {
+    let mut rest = text;
+    while let Some(&byte) = rest.first() {
+        let has = |bit: u8| dialect & bit != 0;
+        let next = match byte {
+            b';' | 0 => return false,
+            b'-' if rest.starts_with(b"->>") => return false,
+            b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && byte != b'`'),
+            b'[' if has(BRACKETS) => quoted(rest, b']', false),
+            b'$' if has(DOLLARS) => dollars(rest),
+            b'-' if rest.starts_with(b"--") && (!has(SPACED_DASHES) || spaced(&rest[2..])) => Some(line_end(rest)),
+            b'/' if has(SLASHES) && rest.starts_with(b"//") => Some(line_end(rest)),
+            b'#' if has(HASH) => Some(line_end(rest)),
+            b'/' if rest.starts_with(b"/*") => comment(&rest[2..], has(NESTED)),
+            _ => Some(&rest[1..]),
+        };
+        match next {
+            Some(next) => rest = next,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What follows the closing quote. A doubled quote is two quoted texts in a row, which comes to the same.
+fn quoted(text: &[u8], quote: u8, backslash: bool) -> Option<&[u8]> {
+    let mut at = 1;
+    while let Some(&byte) = text.get(at) {
+        if byte == quote {
+            return Some(&text[at + 1..]);
+        }
+        at += if backslash && byte == b'\\' { 2 } else { 1 };
+    }
+    None
+}
+
+/// What follows a text between two times `$$` or `$word$`; what follows the dollar where none begins here.
+fn dollars(text: &[u8]) -> Option<&[u8]> {
+    let word = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
+    if text.get(word + 1) != Some(&b'$') {
+        return Some(&text[1..]);
+    }
+    let (mark, rest) = text.split_at(word + 2);
+    memchr::memmem::find(rest, mark).map(|end| &rest[end + mark.len()..])
+}
+
+fn spaced(text: &[u8]) -> bool {
+    text.first().is_none_or(u8::is_ascii_whitespace)
+}
+
+fn line_end(text: &[u8]) -> &[u8] {
+    memchr::memchr2(b'\n', b'\r', text).map_or(&[], |end| &text[end..])
+}
+
+fn comment(text: &[u8], nested: bool) -> Option<&[u8]> {
+    let (mut depth, mut at) = (1_usize, 0);
+    while at < text.len() {
+        let rest = &text[at..];
+        if rest.starts_with(b"*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return Some(&text[at..]);
+            }
+        } else if nested && rest.starts_with(b"/*") {
+            depth += 1;
+            at += 2;
+        } else {
+            at += 1;
+        }
+    }
+    None
+}
+
+/// JSON in which no key occurs twice: of two readers one might take the first and one the last.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = serde_json::Map::new();
+        while let Some((key, Strict(value))) = access.next_entry::<String, Strict>()? {
+            if map.insert(key, value).is_some() {
+                return Err(A::Error::custom("a key occurs twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule() -> BodyRule {
+        BodyRule { at: "/statement".into(), verbs: vec!["SHOW".into(), "SELECT".into()] }
+    }
+
+    fn passes(statement: &str) -> bool {
+        let body = serde_json::json!({"statement": statement, "timeout": 60}).to_string();
+        check(&rule(), Some(body.as_bytes())).is_ok()
+    }
+
+    #[test]
+    fn single_statements_pass() {
+        for statement in [
+            "SHOW TABLES",
+            "show tables in schema \"a;b\".\"c\"\"d\"",
+            "  \n\tSELECT 1",
+            "SELECT * FROM t WHERE a = 'x;y' AND b = 'it''s'",
+            "SELECT(1)",
+            "SELECT a /* one; two */ FROM t",
+            "SHOW",
+            "SELECT 1 -- done",
+            "SELECT a->'b' FROM t",
+        ] {
+            assert!(passes(statement), "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_several_statements_is_refused() {
+        for statement in [
+            "",
+            "DROP TABLE t",
+            "SELECT 1; DROP TABLE t",
+            "SELECT 1;",
+            "SELECTX",
+            "SELECT_1",
+            "SELECT\u{e9}",
+            "-- SELECT\nDROP TABLE t",
+            "/* SELECT */ DROP TABLE t",
+            ";SELECT 1",
+            "SELECT '\\'; DROP TABLE t --'",
+            "SELECT '\\\\'; DROP TABLE t",
+            "SELECT 1 // '\n; DROP TABLE t //'",
+            "SELECT 1 # '\n; DROP TABLE t #'",
+            "SELECT $$'$$; DROP TABLE t --'",
+            "SELECT $$ ; $$",
+            "SELECT $a$'$a$; DROP TABLE t --'",
+            "SELECT [a'b]; DROP TABLE t --'",
+            "SELECT 1--; DROP TABLE t",
+            "SELECT /* /* */ ; DROP TABLE t /* */ */ 1",
+            "SELECT 'open",
+            "SELECT \"open",
+            "SELECT /* open",
+            "SELECT 1 ->> DELETE FROM t",
+            "SHOW TABLES\0; DROP TABLE t",
+            "(SELECT 1)",
+            "WITH x AS (SELECT 1) SELECT 1",
+            "\u{feff}SELECT 1",
+            "EXPLAIN SELECT 1",
+        ] {
+            assert!(!passes(statement), "{statement:?}");
+        }
+    }
+
+    #[test]
+    fn bodies_that_two_readers_read_differently_are_refused() {
+        for body in [
+            &b"{\"statement\":\"SELECT 1\",\"statement\":\"DROP TABLE t\"}"[..],
+            b"{\"statement\":\"DROP TABLE t\",\"statement\":\"SELECT 1\"}",
+            b"{\"a\":{\"b\":1,\"b\":2},\"statement\":\"SELECT 1\"}",
+            b"{\"\\u0073tatement\":\"DROP\",\"statement\":\"SELECT 1\"}",
+            b"{\"statement\":[\"SELECT 1\"]}",
+            b"{\"statement\":\"SELECT 1\"} {}",
+            b"statement=SELECT 1",
+            b"\xff\xfe",
+            b"",
+        ] {
+            assert!(check(&rule(), Some(body)).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+        assert!(check(&rule(), None).is_err());
+    }
+}

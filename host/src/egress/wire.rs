@@ -1,0 +1,113 @@
+//! Sending one request once, and what its failures mean. The last place before the network: the address is checked
+//! here, whatever came before.
+
+use std::{error::Error, net::IpAddr, sync::Arc, sync::atomic::Ordering};
+
+use ::url::{Host, Url};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    address::{AddressDenied, AddressFilter},
+    error::{SendError, SendErrorKind},
+    session::Budget,
+};
+
+/// A client and the filter that its resolver uses too.
+pub(super) struct Wire {
+    pub(super) client: reqwest::Client,
+    pub(super) filter: Arc<AddressFilter>,
+}
+
+/// A request that got no answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: SendError,
+    pub(super) again: Again,
+}
+
+/// Whether a failed request may be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It never left: any request may.
+    Unsent,
+    /// It may have arrived: only what may be sent twice.
+    IfRepeatable,
+    /// It would fail in the same way.
+    Never,
+}
+
+impl Wire {
+    /// Sends, and returns with the head of the answer.
+    pub(super) async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        url: &Url,
+        budget: &Budget,
+    ) -> Result<reqwest::Response, Failed> {
+        self.check_literal(url)?;
+        budget.requests.fetch_add(1, Ordering::Relaxed);
+        in_time(budget, request.send()).await?.map_err(|error| failed(&error))
+    }
+
+    /// Names go through the resolver; an address that is written out does not.
+    fn check_literal(&self, url: &Url) -> Result<(), Failed> {
+        let address = match url.host() {
+            Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
+            Some(Host::Ipv6(v6)) => IpAddr::V6(v6),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        self.filter.check(address).map_err(|denied| denial(&denied))
+    }
+}
+
+/// The next piece of a body; none at its end.
+pub(super) async fn piece(response: &mut reqwest::Response, budget: &Budget) -> Result<Option<bytes::Bytes>, Failed> {
+    let piece = in_time(budget, response.chunk()).await?.map_err(|error| failed(&error))?;
+    budget.bytes.fetch_add(piece.as_ref().map_or(0, |p| p.len() as u64), Ordering::Relaxed);
+    Ok(piece)
+}
+
+async fn in_time<T>(budget: &Budget, work: impl Future<Output = T>) -> Result<T, Failed> {
+    let late = |_| Failed { error: SendError::timed_out(), again: Again::Never };
+    timeout_at(Instant::from_std(budget.deadline), work).await.map_err(late)
+}
+
+fn denial(denied: &AddressDenied) -> Failed {
+    let error = SendError::denied("the platform's address is not allowed by the egress policy")
+        .for_operator(denied.to_string());
+    Failed { error, again: Again::Never }
+}
+
+/// What a failure of the client means. Its own texts hold URLs and addresses: they are for the operator.
+fn failed(error: &reqwest::Error) -> Failed {
+    let first: &(dyn Error + 'static) = error;
+    let chain = || std::iter::successors(Some(first), |e: &&(dyn Error + 'static)| (*e).source());
+    if let Some(denied) = chain().find_map(|e| e.downcast_ref::<AddressDenied>()) {
+        return denial(denied);
+    }
+    let tls = chain().any(|e| e.is::<rustls::Error>() || io_inner_is_tls(e));
+    let (message, again) = if error.is_connect() && error.is_timeout() {
+        ("the platform did not accept a connection in time", Again::Unsent)
+    } else if tls {
+        ("a secure connection to the platform could not be made", Again::Never)
+    } else if error.is_dns() || chain().any(|e| e.is::<super::resolver::Unresolvable>()) {
+        ("the platform's host name cannot be resolved", Again::Unsent)
+    } else if error.is_connect() {
+        ("the platform cannot be reached", Again::Unsent)
+    } else if error.is_builder() {
+        ("the request could not be built", Again::Never)
+    } else {
+        ("the platform broke the connection off", Again::IfRepeatable)
+    };
+    // From the second on: the first repeats the whole URL, whose query may hold names.
+    let causes: Vec<String> = chain().skip(1).map(ToString::to_string).collect();
+    let error =
+        SendError::new(SendErrorKind::Unavailable, message).for_operator(format!("{message}: {}", causes.join(": ")));
+    Failed { error, again }
+}
+
+/// TLS errors travel inside I/O errors, whose source skips them.
+fn io_inner_is_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+}
