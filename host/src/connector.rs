@@ -3,17 +3,43 @@
 //! A call runs in a fresh store under a deadline and limits, and what it returns is checked before it becomes a model
 //! type. A guest that traps, loops or lies fails its own call and nothing else.
 
+mod audit;
 pub mod bundled;
 pub mod descriptor;
+mod engine;
 pub mod error;
+mod imports;
+mod instance;
+mod limits;
+mod loader;
+mod state;
+mod v0_1;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
+use anyhow::Context;
 use serde_json::Value;
+use tokio::runtime::Handle;
+use wasmtime::{
+    Store,
+    component::{Instance, InstancePre},
+};
 
+use self::{
+    engine::Guests,
+    instance::Work,
+    limits::Times,
+    state::{Grant, State},
+    v0_1::{Expect, Exports, ReadRequest},
+};
 use crate::{
-    egress::session::Session,
-    egress::{session::Egress, vault::Secrets},
+    egress::{
+        session::{Egress, SendError, SendErrorKind, Session, SessionSpec},
+        vault::Secrets,
+    },
     model::{
         connection::Connection,
         name::Technology,
@@ -26,7 +52,11 @@ pub use error::{CallError, ErrorCode};
 
 /// The connectors that are installed.
 #[derive(Clone)]
-pub struct Connectors {}
+pub struct Connectors {
+    guests: Arc<Guests>,
+    /// By technology: the one that serves it now. Calls under way keep the one they began with.
+    installed: Arc<RwLock<BTreeMap<String, Arc<Connector>>>>,
+}
 
 /// One loaded connector.
 pub struct Connector {
@@ -34,6 +64,10 @@ pub struct Connector {
     pub descriptor: Descriptor,
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
+    label: Arc<str>,
+    guests: Arc<Guests>,
+    component: InstancePre<State>,
+    exports: Arc<Exports>,
 }
 
 /// What one call used of the platform.
@@ -80,29 +114,38 @@ pub struct Outcome {
 impl Connectors {
     /// The engine, with no connector in it.
     pub fn new() -> anyhow::Result<Self> {
-        unimplemented!()
+        Ok(Self { guests: Arc::new(Guests::new()?), installed: Arc::default() })
     }
 
     /// Loads the components inside the binary.
     pub async fn load_bundled(&self) -> anyhow::Result<()> {
-        unimplemented!()
+        for (name, bytes) in bundled::BUNDLED {
+            self.load(bytes).await.with_context(|| format!("load the bundled connector {name}"))?;
+        }
+        Ok(())
     }
 
     /// Loads a component: audit, compile, describe. One of the same technology is replaced.
-    pub async fn load(&self, _bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
-        unimplemented!()
+    pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
+        let connector = Arc::new(loader::load(&self.guests, bytes).await?);
+        let technology = connector.descriptor.technology.to_string();
+        tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
+        self.installed.write().unwrap_or_else(PoisonError::into_inner).insert(technology, connector.clone());
+        Ok(connector)
     }
 
     /// All, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Connector>> {
-        unimplemented!()
+        let mut all: Vec<_> = self.installed.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        all.sort_by(|a, b| a.descriptor.name.cmp(&b.descriptor.name));
+        all
     }
 
     /// The one that serves a technology.
     #[must_use]
-    pub fn by_technology(&self, _technology: &Technology) -> Option<Arc<Connector>> {
-        unimplemented!()
+    pub fn by_technology(&self, technology: &Technology) -> Option<Arc<Connector>> {
+        self.installed.read().unwrap_or_else(PoisonError::into_inner).get(technology.as_str()).cloned()
     }
 }
 
@@ -110,85 +153,221 @@ impl Connector {
     /// Name and version, as jobs tell it.
     #[must_use]
     pub fn label(&self) -> String {
-        unimplemented!()
+        self.label.to_string()
     }
 
     /// The way out of a registered connection.
     pub fn session(
         &self,
-        _egress: &Egress,
-        _connection: &Connection,
-        _secrets: Secrets,
+        egress: &Egress,
+        connection: &Connection,
+        secrets: Secrets,
     ) -> Result<Arc<Session>, CallError> {
-        unimplemented!()
+        let recipe = self.descriptor.recipe(&connection.config).ok_or_else(|| {
+            let message = format!("{} no longer has the connection's way to authenticate: choose another", self.label);
+            CallError::new(ErrorCode::InvalidConfig, message)
+        })?;
+        let spec = SessionSpec {
+            connection: Some((connection.id, connection.revision)),
+            address: connection.address.clone(),
+            config: self.descriptor.shown(&connection.config, &connection.address),
+            secrets,
+            recipe: recipe.clone(),
+            reach: self.descriptor.reach.clone(),
+            // Nobody can approve one yet, so none is.
+            approved: Vec::new(),
+        };
+        egress.session(spec).map_err(no_session)
     }
 
     /// The way out of a payload that is only tested.
-    pub fn trial_session(&self, _egress: &Egress, _registration: &Registration) -> Result<Arc<Session>, CallError> {
-        unimplemented!()
+    pub fn trial_session(&self, egress: &Egress, registration: &Registration) -> Result<Arc<Session>, CallError> {
+        let spec = SessionSpec {
+            connection: None,
+            address: registration.address.clone(),
+            config: self.descriptor.shown(&registration.config, &registration.address),
+            secrets: registration.secrets.clone(),
+            recipe: registration.recipe.clone(),
+            reach: self.descriptor.reach.clone(),
+            // Nobody can approve one yet, so none is.
+            approved: Vec::new(),
+        };
+        egress.session(spec).map_err(no_session)
     }
 
     /// Whether the connection works, capability by capability.
-    pub async fn check(&self, _session: &Arc<Session>, _config: &Value) -> (Result<Vec<Outcome>, CallError>, Usage) {
-        unimplemented!()
+    pub async fn check(&self, session: &Arc<Session>, config: &Value) -> (Result<Vec<Outcome>, CallError>, Usage) {
+        let config = self.guest_config(session, config);
+        let exports = self.exports.clone();
+        self.call(Times::CHECK, session, move |store, instance| {
+            Box::pin(async move {
+                let guest = exports.check.load(&mut *store, instance)?;
+                let answer = guest.call_run(store, &config).await?;
+                Ok(answer.map(v0_1::outcomes).map_err(v0_1::call_error))
+            })
+        })
+        .await
     }
 
     /// Where to begin a listing.
     pub async fn plan(
         &self,
-        _session: &Arc<Session>,
-        _config: &Value,
-        _scope: &RemotePath,
+        session: &Arc<Session>,
+        config: &Value,
+        scope: &RemotePath,
     ) -> (Result<Vec<Partition>, CallError>, Usage) {
-        unimplemented!()
+        let config = self.guest_config(session, config);
+        let exports = self.exports.clone();
+        let scope = scope.clone();
+        self.call(Times::PLAN, session, move |store, instance| {
+            Box::pin(async move {
+                let guest = exports.catalog.load(&mut *store, instance)?;
+                let answer = guest.call_plan(store, &config, &v0_1::path(&scope)).await?;
+                Ok(answer.map_err(v0_1::call_error).and_then(|found| v0_1::partitions(found, &scope)))
+            })
+        })
+        .await
     }
 
     /// One page of a partition.
     pub async fn read(
         &self,
-        _session: &Arc<Session>,
-        _config: &Value,
-        _partition: &Partition,
-        _want_columns: bool,
-        _cursor: Option<&Cursor>,
+        session: &Arc<Session>,
+        config: &Value,
+        partition: &Partition,
+        want_columns: bool,
+        cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        unimplemented!()
+        let config = self.guest_config(session, config);
+        let exports = self.exports.clone();
+        let asked = cursor.cloned();
+        let expect = Expect::Below(partition.scope.clone());
+        let request = ReadRequest {
+            partition: v0_1::partition(partition),
+            want_columns,
+            cursor: cursor.map(|c| c.0.clone()),
+            extra: Vec::new(),
+        };
+        self.call(Times::READ, session, move |store, instance| {
+            Box::pin(async move {
+                let guest = exports.catalog.load(&mut *store, instance)?;
+                let answer = guest.call_read(store, &config, &request).await?;
+                Ok(answer
+                    .map_err(v0_1::call_error)
+                    .and_then(|page| v0_1::page(page, &expect))
+                    .and_then(|page| advances(page, asked.as_ref())))
+            })
+        })
+        .await
     }
 
     /// Whether [`Connector::read_columns`] can be called.
     #[must_use]
     pub fn can_read_columns(&self) -> bool {
-        unimplemented!()
+        self.exports.columns.is_some()
     }
 
     /// The named children of a container with their columns.
     pub async fn read_columns(
         &self,
-        _session: &Arc<Session>,
-        _config: &Value,
-        _scope: &RemotePath,
-        _namespace: &str,
-        _names: &[String],
-        _cursor: Option<&Cursor>,
+        session: &Arc<Session>,
+        config: &Value,
+        scope: &RemotePath,
+        namespace: &str,
+        names: &[String],
+        cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        unimplemented!()
+        let config = self.guest_config(session, config);
+        let exports = self.exports.clone();
+        let (scope, namespace, names) = (scope.clone(), namespace.to_owned(), names.to_vec());
+        let asked = cursor.cloned();
+        self.call(Times::READ_COLUMNS, session, move |store, instance| {
+            Box::pin(async move {
+                let Some(columns) = &exports.columns else { return Ok(Err(unsupported("catalog-columns"))) };
+                let guest = columns.load(&mut *store, instance)?;
+                let path = v0_1::path(&scope);
+                let cursor = asked.as_ref().map(|c| c.0.as_str());
+                let answer = guest.call_read(store, &config, &path, &namespace, &names, cursor).await?;
+                let expect = Expect::Named { scope, namespace, names: names.into_iter().collect() };
+                Ok(answer
+                    .map_err(v0_1::call_error)
+                    .and_then(|page| v0_1::page(page, &expect))
+                    .and_then(|page| advances(page, asked.as_ref())))
+            })
+        })
+        .await
     }
 
     /// Whether [`Connector::confirm`] can be called.
     #[must_use]
     pub fn can_confirm(&self) -> bool {
-        unimplemented!()
+        self.exports.confirm.is_some()
     }
 
     /// Whether the named children are still there, in the same order.
     pub async fn confirm(
         &self,
-        _session: &Arc<Session>,
-        _config: &Value,
-        _scope: &RemotePath,
-        _namespace: &str,
-        _names: &[String],
+        session: &Arc<Session>,
+        config: &Value,
+        scope: &RemotePath,
+        namespace: &str,
+        names: &[String],
     ) -> (Result<Vec<Presence>, CallError>, Usage) {
-        unimplemented!()
+        let config = self.guest_config(session, config);
+        let exports = self.exports.clone();
+        let (path, namespace, names) = (v0_1::path(scope), namespace.to_owned(), names.to_vec());
+        self.call(Times::CONFIRM, session, move |store, instance| {
+            Box::pin(async move {
+                let Some(confirm) = &exports.confirm else { return Ok(Err(unsupported("catalog-confirm"))) };
+                let guest = confirm.load(&mut *store, instance)?;
+                let answer = guest.call_confirm(store, &config, &path, &namespace, &names).await?;
+                Ok(answer.map_err(v0_1::call_error).and_then(|found| v0_1::presences(&found, names.len())))
+            })
+        })
+        .await
     }
+
+    async fn call<R, F>(&self, times: Times, session: &Arc<Session>, work: F) -> (Result<R, CallError>, Usage)
+    where
+        R: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R> + Send + 'static,
+    {
+        let grant = Grant { session: Some(session.clone()), label: self.label.clone(), io: Handle::current() };
+        instance::call(&self.guests, &self.component, times, grant, work).await
+    }
+
+    /// The configuration as guests get it: without secrets, with the bare host name, and with the origin beside it.
+    fn guest_config(&self, session: &Session, config: &Value) -> String {
+        let mut config = self.descriptor.shown(config, session.address());
+        if let Some(fields) = config.as_object_mut() {
+            fields.insert("origin".into(), Value::String(session.address().to_string()));
+        }
+        config.to_string()
+    }
+}
+
+/// A page that leads to itself would be read for ever. One that asks to wait may: it polls what runs on the platform.
+fn advances(page: Page, asked: Option<&Cursor>) -> Result<Page, CallError> {
+    if page.next.is_some() && page.next.as_ref() == asked && page.not_before.is_none() {
+        let message = "the connector returned the cursor that it was given: the listing would never end";
+        return Err(CallError::new(ErrorCode::Internal, message));
+    }
+    Ok(page)
+}
+
+fn unsupported(interface: &str) -> CallError {
+    CallError::new(ErrorCode::Unsupported, format!("the connector does not export {interface}"))
+}
+
+fn no_session(error: SendError) -> CallError {
+    let code = match error.kind {
+        SendErrorKind::Denied | SendErrorKind::SecretReflected => ErrorCode::Denied,
+        SendErrorKind::Unauthenticated => ErrorCode::Unauthenticated,
+        SendErrorKind::InvalidConfig => ErrorCode::InvalidConfig,
+        SendErrorKind::Unavailable => ErrorCode::Unavailable,
+        SendErrorKind::RateLimited => ErrorCode::RateLimited,
+        SendErrorKind::TooLarge => ErrorCode::TooLarge,
+        SendErrorKind::TimedOut => ErrorCode::TimedOut,
+    };
+    CallError { detail: error.operator, retry_after: error.retry_after, ..CallError::new(code, error.message) }
 }

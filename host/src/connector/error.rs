@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use super::{
+    imports::log::is_steering,
+    limits::{MAX_MESSAGE, Times},
+    state::State,
+};
+
+/// Longest wait that a platform may ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A component that was refused; nothing of it is kept.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
@@ -121,4 +133,88 @@ pub struct CallError {
     pub detail: Option<String>,
     /// How long to wait.
     pub retry_after: Option<Duration>,
+}
+
+/// How a call ended without an answer.
+pub(super) enum Ended {
+    /// The wall clock ran out.
+    Late,
+    /// The guest trapped, or the host ended it.
+    Trapped(wasmtime::Error),
+}
+
+impl CallError {
+    /// A failure with nothing but a message.
+    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), detail: None, retry_after: None }
+    }
+
+    /// A guest's own words: bounded, and without what steers a terminal.
+    pub(super) fn from_guest(
+        code: ErrorCode,
+        message: String,
+        detail: Option<String>,
+        retry_after_ms: Option<u64>,
+    ) -> Self {
+        Self {
+            code,
+            message: clean(message, MAX_MESSAGE),
+            detail: detail.map(|d| clean(d, MAX_MESSAGE)).filter(|d| !d.is_empty()),
+            retry_after: retry_after_ms.map(|ms| Duration::from_millis(ms).min(MAX_RETRY_AFTER)),
+        }
+    }
+
+    /// Says what ended a call. A guest that was refused memory dies of something else, so the limiter is asked first.
+    pub(super) fn ended(ended: &Ended, times: &Times, state: &State) -> Self {
+        let name = times.name;
+        let error = match ended {
+            Ended::Late => {
+                let message = format!("{name} took longer than {} s", times.wall.as_secs());
+                return Self::new(ErrorCode::TimedOut, message);
+            }
+            Ended::Trapped(error) => error,
+        };
+        let found = |code, message| Self { detail: last_words(state), ..Self::new(code, message) };
+        if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+            let message = format!("{name} computed for more than {} s", times.cpu.as_secs());
+            return found(ErrorCode::BudgetExhausted, message);
+        }
+        if let Some(denied) = state.limiter.denied() {
+            return found(ErrorCode::BudgetExhausted, format!("{name} ran out of {denied}"));
+        }
+        if let Some(exit) = error.downcast_ref::<I32Exit>() {
+            return found(ErrorCode::Trapped, format!("the component ended itself in {name} with status {}", exit.0));
+        }
+        let text = format!("{error:#}");
+        // The error of the exhausted fuel has a private type.
+        if text.contains("fuel allocated for hostcalls") {
+            let message = format!("{name} handed over more than 16 MiB at once; smaller pages would help");
+            return found(ErrorCode::TooLarge, message);
+        }
+        if error.downcast_ref::<wasmtime::component::ResourceTableError>().is_some() {
+            return found(ErrorCode::BudgetExhausted, format!("{name} held too many things of the host at once"));
+        }
+        let message = match error.downcast_ref::<Trap>() {
+            Some(trap) => format!("the component trapped in {name}: {trap}"),
+            None => format!("the component failed in {name}: {}", clean(error.to_string(), MAX_MESSAGE)),
+        };
+        found(ErrorCode::Trapped, message)
+    }
+}
+
+/// What the guest wrote last: usually why it panicked.
+fn last_words(state: &State) -> Option<String> {
+    let output = state.output();
+    let output = output.trim();
+    let from = output.floor_char_boundary(output.len().saturating_sub(MAX_MESSAGE));
+    (!output.is_empty()).then(|| clean(output[from..].to_owned(), MAX_MESSAGE))
+}
+
+/// A guest's text with at most `max` bytes, and a space in place of each character that steers a terminal.
+pub(super) fn clean(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max - '…'.len_utf8()));
+        text.push('…');
+    }
+    if text.contains(is_steering) { text.replace(is_steering, " ") } else { text }
 }

@@ -1,0 +1,281 @@
+//! What a component imports and exports, read before anything of it is compiled.
+//!
+//! Only the outermost component's imports are looked at: what lies inside can import nothing but what the outer one
+//! hands on. (The SDK's custom section lies inside, in the core module that the connector was compiled to.)
+//! Every refusal says what the file is and what to do.
+
+use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
+
+use super::{error::LoadError, limits::MAX_COMPONENT};
+
+/// The package of the contract.
+const CONTRACT: &str = "wharfinger:connector";
+/// The contract's version that this host speaks. Until 1.0 a new minor version is another contract.
+const CONTRACT_VERSION: (u64, u64) = (0, 1);
+/// What of the contract a component may import; the last two hold types only.
+const CONTRACT_IMPORTS: [&str; 4] = ["http", "log", "types", "catalog-types"];
+/// What a connector must export.
+const CONTRACT_EXPORTS: [&str; 3] = ["descriptor", "check", "catalog"];
+/// The custom section in which the SDK tells its versions.
+const SDK_SECTION: &str = "wharfinger-sdk";
+
+/// The WASI 0.2 interfaces that are linked, with nothing behind them.
+const WASI: [&str; 27] = [
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:cli/stdin",
+    "wasi:cli/stdout",
+    "wasi:cli/stderr",
+    "wasi:cli/terminal-input",
+    "wasi:cli/terminal-output",
+    "wasi:cli/terminal-stdin",
+    "wasi:cli/terminal-stdout",
+    "wasi:cli/terminal-stderr",
+    "wasi:clocks/monotonic-clock",
+    "wasi:clocks/wall-clock",
+    "wasi:filesystem/preopens",
+    "wasi:filesystem/types",
+    "wasi:io/error",
+    "wasi:io/poll",
+    "wasi:io/streams",
+    "wasi:random/insecure",
+    "wasi:random/insecure-seed",
+    "wasi:random/random",
+    "wasi:sockets/instance-network",
+    "wasi:sockets/ip-name-lookup",
+    "wasi:sockets/network",
+    "wasi:sockets/tcp",
+    "wasi:sockets/tcp-create-socket",
+    "wasi:sockets/udp",
+    "wasi:sockets/udp-create-socket",
+];
+
+/// What the outside of a component shows.
+#[derive(Debug, Default)]
+struct Outside {
+    imports: Vec<(String, bool)>,
+    exports: Vec<String>,
+    sdk: Option<Vec<u8>>,
+}
+
+/// Checks that the bytes are a component that imports nothing but what is allowed and exports what is needed.
+pub(super) fn audit(bytes: &[u8]) -> Result<(), LoadError> {
+    if bytes.is_empty() {
+        return Err(refuse("not-a-component", "the file is empty".into()));
+    }
+    if bytes.len() > MAX_COMPONENT {
+        let message = format!("the component has {} MiB; at most 32 MiB are allowed", bytes.len() >> 20);
+        return Err(refuse("too-large", message));
+    }
+    let outside = read(bytes)?;
+    if let Some(sdk) = &outside.sdk {
+        check_sdk(sdk)?;
+    }
+    for (name, is_instance) in &outside.imports {
+        check_import(name, *is_instance)?;
+    }
+    for needed in CONTRACT_EXPORTS {
+        check_export(needed, &outside.exports)?;
+    }
+    Ok(())
+}
+
+fn read(bytes: &[u8]) -> Result<Outside, LoadError> {
+    let mut outside = Outside::default();
+    let mut depth = 0_usize;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|error| unreadable(bytes, &error))? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(refuse(
+                    "not-a-component",
+                    "the file is a core WebAssembly module, not a component: build it with `wharfinger connector \
+                     build`, or turn it into a component with `wasm-tools component new`"
+                        .into(),
+                ));
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                for import in section {
+                    let import = import.map_err(|error| unreadable(bytes, &error))?;
+                    let is_instance = matches!(import.ty, ComponentTypeRef::Instance(_));
+                    outside.imports.push((import.name.name.to_owned(), is_instance));
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                for export in section {
+                    let export = export.map_err(|error| unreadable(bytes, &error))?;
+                    if export.kind == ComponentExternalKind::Instance {
+                        outside.exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            Payload::CustomSection(section) if section.name() == SDK_SECTION => {
+                outside.sdk = Some(section.data().to_vec());
+            }
+            _ => {}
+        }
+    }
+    Ok(outside)
+}
+
+fn unreadable(bytes: &[u8], error: &wasmparser::BinaryReaderError) -> LoadError {
+    let magic = b"\0asm";
+    if !bytes.starts_with(&magic[..bytes.len().min(4)]) {
+        return refuse("not-a-component", "the file is not WebAssembly; a connector is a component (`.wasm`)".into());
+    }
+    // A file that was cut off asks for bytes beyond its end.
+    if error.offset() >= bytes.len()
+        || error.message().contains("unexpected end")
+        || error.message().contains("extends past")
+    {
+        let message = format!("the component is truncated after {} bytes: copy or build it again", bytes.len());
+        return refuse("truncated", message);
+    }
+    refuse("not-a-component", format!("the component cannot be read: {error}"))
+}
+
+fn check_import(name: &str, is_instance: bool) -> Result<(), LoadError> {
+    let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+    if let Some(ours) = interface.strip_prefix(CONTRACT).and_then(|rest| rest.strip_prefix('/')) {
+        check_contract(name, version)?;
+        if is_instance && CONTRACT_IMPORTS.contains(&ours) {
+            return Ok(());
+        }
+    }
+    if is_instance && WASI.contains(&interface) && minor(version) == Some((0, 2)) {
+        return Ok(());
+    }
+    Err(refuse(
+        "forbidden-import",
+        format!(
+            "the component imports {name:?}, which no connector gets: it may import `{CONTRACT}/http` and \
+             `{CONTRACT}/log`, and the interfaces of WASI 0.2 that a standard library links"
+        ),
+    ))
+}
+
+fn check_export(needed: &str, exports: &[String]) -> Result<(), LoadError> {
+    let wanted = format!("{CONTRACT}/{needed}");
+    let found = exports.iter().find_map(|name| {
+        let (interface, version) = name.split_once('@').unwrap_or((name, ""));
+        (interface == wanted).then_some((name, version))
+    });
+    match found {
+        Some((name, version)) => check_contract(name, version),
+        None => Err(refuse(
+            "missing-export",
+            format!("the component does not export `{wanted}`, which every connector does: it is no connector"),
+        )),
+    }
+}
+
+/// Refuses an interface of another version of the contract and says which side is older.
+fn check_contract(name: &str, version: &str) -> Result<(), LoadError> {
+    let (major, patch) = CONTRACT_VERSION;
+    let side = match minor(version) {
+        Some(found) if found == CONTRACT_VERSION => return Ok(()),
+        Some(found) if found > CONTRACT_VERSION => "upgrade the host",
+        _ => "build the connector with a newer SDK",
+    };
+    Err(refuse(
+        "unsupported-contract",
+        format!("the component uses `{name}`, and this host speaks version {major}.{patch} of the contract: {side}"),
+    ))
+}
+
+/// Reads what the SDK wrote: a JSON object with the version of the contract and the oldest host it works with.
+fn check_sdk(section: &[u8]) -> Result<(), LoadError> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Sdk {
+        wit: String,
+        #[serde(default)]
+        minimum_host: Option<String>,
+    }
+    let unreadable = || {
+        let message = format!("the component's section `{SDK_SECTION}` cannot be read: build it again with the SDK");
+        refuse("unsupported-contract", message)
+    };
+    let sdk: Sdk = serde_json::from_slice(section).map_err(|_| unreadable())?;
+    check_contract(&format!("{CONTRACT}@{}", sdk.wit), &sdk.wit)?;
+    let own = env!("CARGO_PKG_VERSION");
+    match sdk.minimum_host {
+        Some(needed) if version(&needed).ok_or_else(unreadable)? > version(own).unwrap_or_default() => Err(refuse(
+            "unsupported-contract",
+            format!("the component needs version {needed} of the host, and this is {own}: upgrade the host"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Major and minor version.
+fn minor(text: &str) -> Option<(u64, u64)> {
+    version(text).map(|(major, minor, _)| (major, minor))
+}
+
+/// The three numbers of a version, without what follows them.
+fn version(text: &str) -> Option<(u64, u64, u64)> {
+    let numbers = text.split(['-', '+']).next()?;
+    let mut parts = numbers.split('.').map(|part| part.parse::<u64>().ok());
+    Some((parts.next()??, parts.next()??, parts.next()??))
+}
+
+fn refuse(code: &'static str, message: String) -> LoadError {
+    LoadError { code, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(bytes: &[u8], code: &str, part: &str) {
+        let error = audit(bytes).expect_err("refused");
+        assert_eq!(error.code, code, "{error}");
+        assert!(error.message.contains(part), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_component_is_called_by_its_name() {
+        refused(b"", "not-a-component", "empty");
+        refused(b"#!/bin/sh", "not-a-component", "not WebAssembly");
+        refused(b"\0as", "truncated", "3 bytes");
+        refused(b"\0asm\x01\0\0\0", "not-a-component", "core WebAssembly module");
+        refused(b"\0asm\x0d\0\x01\0", "missing-export", "descriptor");
+        refused(b"\0asm\x0d\0\x01\0\x07\x7f", "truncated", "10 bytes");
+        refused(&vec![0; MAX_COMPONENT + 1], "too-large", "32 MiB");
+    }
+
+    #[test]
+    fn only_the_listed_imports_pass() {
+        for name in ["wharfinger:connector/http@0.1.7", "wasi:io/streams@0.2.6", "wharfinger:connector/types@0.1.0"] {
+            assert!(check_import(name, true).is_ok(), "{name}");
+        }
+        for (name, code) in [
+            ("wasi:http/outgoing-handler@0.2.0", "forbidden-import"),
+            ("wasi:io/streams@0.3.0", "forbidden-import"),
+            ("wasi:io/streams", "forbidden-import"),
+            ("env", "forbidden-import"),
+            ("wharfinger:connector/vault@0.1.0", "forbidden-import"),
+            ("wharfinger:connector/http@0.2.0", "unsupported-contract"),
+            ("wharfinger:connector/http", "unsupported-contract"),
+            ("wharfinger:connector-evil/http@0.1.0", "forbidden-import"),
+        ] {
+            assert_eq!(check_import(name, true).expect_err(name).code, code, "{name}");
+        }
+        assert!(check_import("wasi:io/streams@0.2.6", false).is_err(), "a function under an interface's name");
+    }
+
+    #[test]
+    fn a_mismatch_says_which_side_to_upgrade() {
+        let section = |text: &str| check_sdk(text.as_bytes()).map_err(|e| e.message);
+        assert_eq!(section(r#"{"sdk":"0.1.0","wit":"0.1.0","minimumHost":"0.1.0"}"#), Ok(()));
+        assert!(section(r#"{"wit":"0.2.0"}"#).is_err_and(|m| m.contains("upgrade the host")));
+        assert!(section(r#"{"wit":"0.0.9"}"#).is_err_and(|m| m.contains("newer SDK")));
+        assert!(
+            section(r#"{"wit":"0.1.0","minimumHost":"99.0.0"}"#).is_err_and(|m| m.contains("needs version 99.0.0"))
+        );
+        assert!(section("?").is_err());
+    }
+}

@@ -1,0 +1,117 @@
+//! One call: a fresh store, a deadline, and what is left of both when it ends.
+//!
+//! The guest runs on the guests' own threads. Dropping the caller's future ends it at once; whatever happens to it, the
+//! store is dropped and never entered again.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64},
+    },
+    time::Instant,
+};
+
+use tokio::task::JoinSet;
+use tracing::Instrument;
+use wasmtime::{
+    Store, UpdateDeadline,
+    component::{Instance, InstancePre},
+};
+
+use super::{
+    Usage,
+    engine::Guests,
+    error::{CallError, Ended, ErrorCode},
+    limits::{HOSTCALL_FUEL, MAX_HANDLES, MAX_RESPONSE, MAX_RETRIES, Times},
+    state::{Grant, State},
+};
+use crate::egress::session::Budget;
+
+/// What a call does in its store.
+pub(super) type Work<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, CallError>>> + Send + 'a>>;
+
+/// Calls a component in a fresh store.
+pub(super) async fn call<R, F>(
+    guests: &Guests,
+    component: &InstancePre<State>,
+    times: Times,
+    grant: Grant,
+    work: F,
+) -> (Result<R, CallError>, Usage)
+where
+    R: Send + 'static,
+    F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R> + Send + 'static,
+{
+    let stopped = || (Err(CallError::new(ErrorCode::Unavailable, "the host is shutting down")), Usage::default());
+    // Waiting for a place is the host's time, not the operation's.
+    let Ok(permit) = guests.permits.clone().acquire_owned().await else { return stopped() };
+    let Some(threads) = guests.handle() else { return stopped() };
+    let component = component.clone();
+    let mut task = JoinSet::new();
+    task.spawn_on(
+        async move {
+            let _permit = permit;
+            run(&component, times, grant, work).await
+        }
+        .in_current_span(),
+        threads,
+    );
+    match task.join_next().await {
+        Some(Ok(ended)) => ended,
+        Some(Err(error)) if error.is_panic() => {
+            tracing::error!(%error, operation = times.name, "a call of a connector failed inside the host");
+            (
+                Err(CallError::new(ErrorCode::Internal, "the host failed while it called the connector")),
+                Usage::default(),
+            )
+        }
+        _ => stopped(),
+    }
+}
+
+async fn run<R, F>(component: &InstancePre<State>, times: Times, grant: Grant, work: F) -> (Result<R, CallError>, Usage)
+where
+    F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R>,
+{
+    let budget = Arc::new(Budget {
+        deadline: Instant::now() + times.host_calls(),
+        max_response: MAX_RESPONSE,
+        retries: AtomicU32::new(MAX_RETRIES),
+        requests: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+    });
+    let mut store = store(component, times, State::new(grant, budget.clone()));
+    let called = tokio::time::timeout(times.wall, async {
+        let instance = component.instantiate_async(&mut store).await?;
+        work(&mut store, &instance).await
+    })
+    .await;
+    let result = match called {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => Err(CallError::ended(&Ended::Trapped(error), &times, store.data())),
+        Err(_) => Err(CallError::ended(&Ended::Late, &times, store.data())),
+    };
+    (result, State::usage(&budget))
+}
+
+/// A store in which every limit is set.
+fn store(component: &InstancePre<State>, times: Times, state: State) -> Store<State> {
+    let mut store = Store::new(component.engine(), state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(HOSTCALL_FUEL);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.set_epoch_deadline(1);
+    let ticks = times.cpu_ticks();
+    store.epoch_deadline_callback(move |mut store| {
+        let state = store.data_mut();
+        state.ticks += 1;
+        if state.ticks > ticks {
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        // wasmtime's own yield wakes itself at once and starves the runtime.
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    });
+    store
+}
