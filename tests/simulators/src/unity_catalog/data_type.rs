@@ -89,6 +89,14 @@ impl DataType {
         }
     }
 
+    /// `type_interval_type`: which interval it is.
+    pub fn interval(&self) -> Option<String> {
+        match self {
+            Self::Plain(plain) => plain.text.strip_prefix("interval ").map(str::to_uppercase),
+            _ => None,
+        }
+    }
+
     /// `type` inside `type_json`.
     pub fn spark(&self) -> Value {
         match self {

@@ -98,7 +98,13 @@ pub(crate) fn open_source_error(status: u16, code: &str, message: &str) -> Reply
     let mut out = Vec::new();
     let mut object = super::render::Object::open(&mut out, Dialect::OpenSource);
     object.put("error_code", code);
-    object.put("details", json!([{"reason": code, "@type": "type.googleapis.com/google.rpc.ErrorInfo"}]));
+    let details = object.key("details");
+    details.push(b'[');
+    let mut detail = super::render::Object::open(details, Dialect::OpenSource);
+    detail.put("reason", code);
+    detail.put("@type", "type.googleapis.com/google.rpc.ErrorInfo");
+    detail.close();
+    details.push(b']');
     object.put("message", message);
     object.close();
     Reply::json_bytes(status, out)

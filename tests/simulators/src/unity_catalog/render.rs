@@ -238,12 +238,13 @@ fn column(out: &mut Vec<u8>, of: &Column, dialect: Dialect) {
         Dialect::OpenSource => {
             object.put("type_precision", precision.map(|(precision, _)| precision));
             object.put("type_scale", precision.map(|(_, scale)| scale));
-            object.put("type_interval_type", ());
+            object.put("type_interval_type", of.data_type.interval());
         }
         Dialect::Commercial => {
             let (precision, scale) = precision.unwrap_or_default();
             object.put("type_precision", precision);
             object.put("type_scale", scale);
+            object.maybe("type_interval_type", of.data_type.interval());
         }
     }
     object.put("position", of.position);

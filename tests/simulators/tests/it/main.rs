@@ -1,0 +1,7 @@
+//! The simulators against what is not theirs: the vendors' clients, recorded answers, and plain HTTP.
+
+mod faults;
+mod http;
+mod json;
+mod python;
+mod recorded;
