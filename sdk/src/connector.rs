@@ -97,7 +97,6 @@ impl<C> Context<C> {
     }
 
     /// A GET with this path (already encoded) at the platform's origin, with the connection's credential.
-    #[must_use]
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.origin)).auth()
     }

@@ -33,19 +33,16 @@ impl Http {
 
     /// A GET. `url` is absolute and already encoded; put what comes from names through [`encode`] or
     /// [`RequestBuilder::query`].
-    #[must_use]
     pub fn get(&self, url: impl Into<String>) -> RequestBuilder {
         self.request("GET", url)
     }
 
     /// A POST.
-    #[must_use]
     pub fn post(&self, url: impl Into<String>) -> RequestBuilder {
         self.request("POST", url)
     }
 
     /// A request with another method, in upper case.
-    #[must_use]
     pub fn request(&self, method: &str, url: impl Into<String>) -> RequestBuilder {
         RequestBuilder {
             host: Rc::clone(&self.host),

@@ -55,7 +55,7 @@ fn by_listing(cx: &Context<Config>, request: &ColumnsRequest, at: At) -> Result<
         // Its columns cannot be read, which is not to say that a table is gone.
         None if complete => {
             for name in request.names.iter().filter(|name| open.contains(name)) {
-                let path = [&request.scope[..], &[name.clone()]].concat();
+                let path = [&request.scope[..], std::slice::from_ref(name)].concat();
                 page.errors.push(Error::not_found("The listing of its schema no longer has it.").at(path));
             }
         }

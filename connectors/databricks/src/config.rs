@@ -14,8 +14,9 @@ use wharfinger_sdk::Secret;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("allOf" = json!([
-    { "if": { "properties": { "authenticationType": { "const": "token" } } }, "then": { "required": ["token"] } },
-    { "if": { "properties": { "authenticationType": { "const": "oAuthM2M" } } },
+    { "if": { "properties": { "authenticationType": { "const": "token" } }, "required": ["authenticationType"] },
+      "then": { "required": ["token"] } },
+    { "if": { "properties": { "authenticationType": { "const": "oAuthM2M" } }, "required": ["authenticationType"] },
       "then": { "required": ["oAuthClientConfig"],
                 "properties": { "oAuthClientConfig": { "required": ["clientId", "clientSecret"] } } } }
 ])))]
