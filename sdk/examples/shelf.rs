@@ -108,7 +108,10 @@ impl Connector for Shelf {
         if next.is_none() {
             pager.listed(Listing::new(request.partition.scope, "shelf"));
         }
-        let next = next.map(|token| cursor::write(1, &(Some(token), guard))).transpose()?;
+        let next = match next {
+            Some(token) => Some(cursor::write(1, &(Some(token), guard))?),
+            None => None,
+        };
         Ok(pager.finish(next))
     }
 }

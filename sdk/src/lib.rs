@@ -8,8 +8,6 @@
 //! Reading order: [`Connector`] (what to write) · [`Descriptor`] (what to declare) · [`Context`] and [`http`] (how to
 //! reach the platform) · [`Pager`] (what a page may hold) · [`cursor`] and [`paging`] (how to go on) · [`testing`].
 
-#![allow(clippy::result_large_err, reason = "the error is a record of the contract: boxing it would only move it")]
-
 extern crate self as wharfinger_sdk;
 
 mod bindings;

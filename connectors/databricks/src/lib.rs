@@ -4,8 +4,6 @@
 //! are pure; `listing`, `columns`, `confirm` and `check` ask the platform. Nothing here holds a secret or a state:
 //! what is needed to go on stands in cursors.
 
-#![allow(clippy::result_large_err, reason = "the error is a record of the contract: boxing it would only move it")]
-
 mod auth;
 mod check;
 mod columns;
