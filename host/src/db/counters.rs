@@ -31,7 +31,7 @@ impl Counters {
     pub(super) fn with_itself(self, own: &Overrides) -> Self {
         Self {
             descendants: self.descendants + 1,
-            overrides: self.overrides + i64::from(!own.is_empty()),
+            overrides: self.overrides + i64::from(own.is_set()),
             enabling: self.enabling + i64::from(own.is_active.is_some_and(|o| o.value)),
             open: if own.set_by_user() { 0 } else { self.open + 1 },
         }

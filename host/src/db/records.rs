@@ -131,6 +131,14 @@ pub(super) fn kind_number(kind: Kind) -> u8 {
     }
 }
 
+/// Where an object was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct PlaceRow {
+    pub(super) parent: u128,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
 /// When a container was last listed completely.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ListedRow {

@@ -1,14 +1,31 @@
 //! What a sync writes: each page in one transaction with everything that follows from it.
+//!
+//! Objects, columns, counters, change rows, what was seen, the job's counts and the task's new cursor change together or not
+//! at all. So a kill between two pages leaves a job whose tasks say exactly what is left, and a kill inside one leaves the
+//! page to be read again. A write whose claim is void, or whose connection or object is gone, changes nothing (D43); one for
+//! a task that is done already changes nothing either, so that every write is safe to repeat.
+
+mod columns;
+mod ledger;
+mod listing;
+mod partitions;
+mod place;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Db, jobs::ClaimError};
+use super::{
+    Db,
+    fault::{Fault, Stop},
+    jobs::ClaimError,
+    tables::WriteRows,
+};
 use crate::model::{
-    job::{Claim, Task},
+    job::{Claim, Task, Work},
     page::{ObjectError, Page, Partition, Presence},
 };
+use ledger::Ledger;
 
 /// What goes with every write of a worker.
 #[derive(Clone, Debug)]
@@ -40,39 +57,71 @@ pub struct Advanced {
 
 impl Db {
     /// Replaces a `Plan` task by the partitions that the connector named.
-    pub async fn apply_plan(&self, _step: Step, _partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn apply_plan(&self, step: Step, partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
+        self.step("apply a plan", step, move |ledger| {
+            if matches!(ledger.task.work, Work::Plan { .. }) {
+                for partition in partitions {
+                    ledger.admit(partition, None)?;
+                }
+            }
+            Ok(None)
+        })
+        .await
     }
 
     /// Applies a page of a `Read` task.
-    pub async fn apply_page(&self, _step: Step, _page: Page) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn apply_page(&self, step: Step, page: Page) -> Result<Advanced, ClaimError> {
+        self.step("apply a page", step, move |ledger| ledger.read_page(page)).await
     }
 
     /// Applies a page of a `Columns` task. Names that it answers, by an object or an error, are done; when the task
     /// ends, names left over keep their columns and are reported.
-    pub async fn apply_columns(&self, _step: Step, _page: Page) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn apply_columns(&self, step: Step, page: Page) -> Result<Advanced, ClaimError> {
+        self.step("apply columns", step, move |ledger| ledger.columns_page(page)).await
     }
 
     /// Applies the answers to a `Confirm` task, one for each of its candidates: what is absent becomes missing.
-    pub async fn apply_presence(&self, _step: Step, _presences: Vec<Presence>) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn apply_presence(&self, step: Step, presences: Vec<Presence>) -> Result<Advanced, ClaimError> {
+        self.step("apply a second look", step, move |ledger| ledger.confirm(&presences)).await
     }
 
     /// Replaces a `Confirm` task by a second listing of its container, from these partitions of a new plan.
-    pub async fn apply_second_look(&self, _step: Step, _partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn apply_second_look(&self, step: Step, partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
+        self.step("begin a second look", step, move |ledger| ledger.look_again(partitions)).await
     }
 
     /// A step failed for now: the task is tried again after `delay`, from its cursor, or, where that is stale, from its
     /// beginning.
-    pub async fn defer_task(&self, _step: Step, _delay: Duration, _restart: bool) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn defer_task(&self, step: Step, delay: Duration, restart: bool) -> Result<Advanced, ClaimError> {
+        self.step("defer a task", step, move |ledger| {
+            let mut task = ledger.task.clone();
+            task.failures += 1;
+            task.not_before = ledger.step.now.checked_add(delay).ok();
+            if restart {
+                task.cursor = None;
+            }
+            Ok(Some(task))
+        })
+        .await
     }
 
     /// A task cannot be done: it is dropped and reported; its container stays unlisted, so nothing in it goes missing.
-    pub async fn fail_task(&self, _step: Step, _error: ObjectError) -> Result<Advanced, ClaimError> {
-        unimplemented!()
+    pub async fn fail_task(&self, step: Step, error: ObjectError) -> Result<Advanced, ClaimError> {
+        self.step("give up a task", step, move |ledger| ledger.give_up(error)).await
+    }
+
+    /// Runs one step of a task in its transaction. What `advance` returns is the task as it goes on; none ends it.
+    async fn step(
+        &self,
+        operation: &'static str,
+        step: Step,
+        advance: impl FnOnce(&mut Ledger<'_, '_>) -> Result<Option<Task>, Fault> + Send + 'static,
+    ) -> Result<Advanced, ClaimError> {
+        self.write(operation, move |rows: &mut WriteRows<'_>| -> Result<Advanced, Stop<ClaimError>> {
+            let Some(mut ledger) = Ledger::open(rows, step)? else { return Ok(Advanced::default()) };
+            let task = advance(&mut ledger)?;
+            Ok(ledger.close(task)?)
+        })
+        .await
     }
 }

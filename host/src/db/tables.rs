@@ -23,6 +23,7 @@ macro_rules! tables {
         }
 
         /// Either of the two, for what only reads.
+        #[allow(dead_code, reason = "one list makes all three; not every table is read through both")]
         pub(super) trait Rows {
             $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, $value>;)*
         }
@@ -102,6 +103,10 @@ tables! {
     doubts: "doubts/1", (u128, u128, &'static str) => &'static str;
     /// (job, container) → (): a part of its listing failed, so that this job proves nothing about it.
     unproven: "unproven/1", (u128, u128) => ();
+    /// (job, object) → where it was before this job moved it (`PlaceRow`): what an id delivered twice is taken back to.
+    moved: "moved/1", (u128, u128) => Bytes;
+    /// (job, scope as JSON) → listings of that container that are not done: only the last one can complete it.
+    readers: "readers/1", (u128, &'static str) => u64;
     /// (job, partition) → (): partitions that the job knows; one that comes again is not read again.
     partitions: "partitions/1", (u128, &'static str) => ();
 

@@ -104,6 +104,22 @@ pub(super) fn children_in(rows: &impl Rows, parent: u128, namespace: &str) -> Re
     Ok(ids)
 }
 
+/// Begin of the namespaces in which displaced objects wait to be seen elsewhere. No connector may use it.
+pub(super) const DISPLACED: &str = "~displaced/";
+
+/// Ids of the children of a container that another object has displaced.
+pub(super) fn displaced_in(rows: &impl Rows, parent: u128) -> Result<Vec<u128>, Fault> {
+    let mut ids = Vec::new();
+    for row in rows.children().range((parent, DISPLACED, "")..(parent + 1, "", ""))? {
+        let (key, id) = row?;
+        if !key.value().1.starts_with(DISPLACED) {
+            break;
+        }
+        ids.push(id.value());
+    }
+    Ok(ids)
+}
+
 /// Names and ids of all children of a container, by namespace and name.
 pub(super) fn children_of(rows: &impl Rows, parent: u128) -> Result<Vec<(String, u128)>, Fault> {
     rows.children()

@@ -146,10 +146,16 @@ impl Overrides {
         self
     }
 
-    /// Whether nothing is set.
+    /// Whether nothing needs to be kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether it has a status or rule of its own. That a status was once cleared is none.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.is_active.is_some() || self.new_children.is_some()
     }
 
     /// Whether a person gave a status: what a status above does not reach.

@@ -1,0 +1,125 @@
+//! Columns: comparing what was delivered with what is stored, and answers to questions by name (D40).
+
+use std::collections::HashSet;
+
+use redb::ReadableTable as _;
+
+use super::{
+    super::{
+        fault::Fault,
+        records::{ObjectRow, decode, encode},
+    },
+    ledger::Ledger,
+};
+use crate::model::{
+    column::{Column, ColumnChanges, diff_columns},
+    diff::What,
+    job::{Task, Work},
+    page::Page,
+    path::RemotePath,
+};
+
+impl Ledger<'_, '_> {
+    /// Stores delivered columns where they differ. Whether people see a difference, and whether the row has to be written.
+    pub(super) fn refresh_columns(
+        &mut self,
+        id: u128,
+        row: &mut ObjectRow,
+        columns: &Vec<Column>,
+        fingerprint: Option<String>,
+    ) -> Result<(bool, bool), Fault> {
+        let first = !row.columns_known;
+        let stored = self.rows.columns.get(id)?.map(|row| decode::<Vec<Column>>(row.value())).transpose()?;
+        let changes = diff_columns(&stored.unwrap_or_default(), columns);
+        let differs = !changes.is_empty();
+        if differs || first {
+            self.rows.columns.insert(id, encode(columns)?.as_slice())?;
+        }
+        let count = |names: &[String]| u64::try_from(names.len()).unwrap_or_default();
+        self.job.counts.columns_added += count(&changes.added);
+        self.job.counts.columns_changed += count(&changes.changed);
+        self.job.counts.columns_deleted += count(&changes.deleted);
+        if first {
+            // Nothing is new about columns that nobody knew; their names stand in the list itself.
+            self.note(id, What::Columns { first, changes: ColumnChanges::default() });
+        } else if differs {
+            self.note(id, What::Columns { first, changes });
+        }
+        let noted = first || row.fingerprint != fingerprint;
+        row.columns_known = true;
+        row.fingerprint = fingerprint;
+        Ok((differs || first, noted))
+    }
+
+    /// Whether the write in hand answers a question for columns.
+    pub(super) fn is_columns_task(&self) -> bool {
+        matches!(self.task.work, Work::Columns { .. })
+    }
+
+    /// Applies a page of answers to a question for columns.
+    pub(super) fn columns_page(&mut self, page: Page) -> Result<Option<Task>, Fault> {
+        let Work::Columns { scope, namespace, names } = self.task.work.clone() else { return Ok(None) };
+        self.job.counts.pages += 1;
+        if self.container(&scope)?.is_none() {
+            // Deleted meanwhile: there is nothing left to answer for.
+            return Ok(None);
+        }
+        let mut open: HashSet<String> = names.iter().cloned().collect();
+        let mut strangers = HashSet::new();
+        for object in page.objects {
+            let name = object.path.0.last().map(|name| name.as_str().to_owned()).unwrap_or_default();
+            let is_asked = object.namespace == namespace && object.path.parent().as_ref() == Some(&scope);
+            if !is_asked || !open.remove(&name) {
+                self.report(
+                    &object.path,
+                    "outside-scope",
+                    "the connector answered for an object that it was not asked for",
+                )?;
+                continue;
+            }
+            if object.columns.is_none() {
+                self.report(
+                    &object.path,
+                    "columns-missing",
+                    "the connector answered without columns; the known ones stay",
+                )?;
+            }
+            if let Some(container) = self.accept(&object, &scope, &mut strangers)? {
+                self.place(&container, object, |_, _| false)?;
+            }
+        }
+        for error in page.errors {
+            if let Some((name, rest)) = error.path.0.split_last()
+                && rest == scope.0.as_slice()
+            {
+                open.remove(name.as_str());
+            }
+            self.report(&error.path, &error.code, &error.message)?;
+        }
+        // What was seen while columns were read proves nothing about a listing.
+        self.seen.clear();
+        let names: Vec<String> = names.into_iter().filter(|name| open.contains(name)).collect();
+        match page.next {
+            Some(next) if !names.is_empty() => {
+                let mut task = self.task.clone();
+                task.work = Work::Columns { scope, namespace, names };
+                task.cursor = Some(next);
+                task.failures = 0;
+                task.not_before = page.not_before.and_then(|wait| self.step.now.checked_add(wait).ok());
+                Ok(Some(task))
+            }
+            _ => {
+                for name in names {
+                    self.report_unanswered(&scope, &name)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn report_unanswered(&mut self, scope: &RemotePath, name: &str) -> Result<(), Fault> {
+        let mut path = scope.clone();
+        path.0.extend(name.parse());
+        self.report(&path, "columns-missing", "the connector did not answer for its columns; the known ones stay")
+    }
+}

@@ -1,0 +1,299 @@
+//! Pages of a listing, and what a complete one proves (D1, D36).
+//!
+//! Nothing goes missing unless its container was listed completely in this job, no part of that listing failed, the object
+//! was on none of its pages, and a second look did not find it either.
+
+use std::collections::{HashMap, HashSet};
+
+use redb::ReadableTable as _;
+
+use super::{
+    super::{
+        fault::Fault,
+        records::{ListedRow, ObjectRow, decode, encode, micros},
+        tree,
+    },
+    ledger::Ledger,
+};
+use crate::model::{
+    diff::What,
+    id::ObjectId,
+    job::{Task, Work},
+    object::RemoteStatus,
+    page::{Listing, ObjectError, Page, Partition, Presence, ScannedObject},
+    path::RemotePath,
+};
+
+impl Ledger<'_, '_> {
+    /// Applies a page of a listing.
+    pub(super) fn read_page(&mut self, mut page: Page) -> Result<Option<Task>, Fault> {
+        let Work::Read { partition, second_look, .. } = self.task.work.clone() else { return Ok(None) };
+        let scope = partition.scope;
+        let brings_scope = page.objects.iter().any(|object| object.path == scope);
+        if !brings_scope && self.container(&scope)?.is_none() {
+            // Deleted meanwhile: the next sync finds it as new (D22).
+            return Ok(None);
+        }
+        let is_loop = page.next.is_some() && page.next == self.task.cursor && page.not_before.is_none();
+        // A container before its children, whatever the connector's order.
+        page.objects.sort_by_key(|object| object.path.0.len());
+        self.place_all(page.objects, &scope)?;
+        for error in page.errors {
+            self.object_error(error)?;
+        }
+        if second_look {
+            self.keep_doubted()?;
+        } else {
+            for partition in page.partitions {
+                self.admit(partition, Some(&scope))?;
+            }
+        }
+        self.pending.flush(self.rows)?;
+        for listing in page.listed {
+            if listing.path.is_within(&scope) {
+                self.listed(&listing, second_look, &scope)?;
+            } else {
+                self.report(
+                    &listing.path,
+                    "outside-scope",
+                    "the connector called a container complete that it was not asked for",
+                )?;
+            }
+        }
+        if is_loop {
+            self.report(&scope, "endless", "the connector gave the same cursor again; the listing would never end")?;
+            self.distrust(&scope)?;
+            page.next = None;
+        }
+        let next = page.next.map(|next| Task {
+            cursor: Some(next),
+            failures: 0,
+            not_before: page.not_before.and_then(|wait| self.step.now.checked_add(wait).ok()),
+            ..self.task.clone()
+        });
+        self.write_seen()?;
+        self.job.counts.pages += 1;
+        Ok(next)
+    }
+
+    fn place_all(&mut self, objects: Vec<ScannedObject>, scope: &RemotePath) -> Result<(), Fault> {
+        let mut places: HashMap<String, RemotePath> = HashMap::new();
+        if self.step.remote_ids_unique {
+            for object in &objects {
+                if let Some(remote_id) = &object.facts.remote_id {
+                    places.entry(remote_id.clone()).or_insert_with(|| object.path.clone());
+                }
+            }
+        }
+        let mut strangers = HashSet::new();
+        for object in objects {
+            if let Some(container) = self.accept(&object, scope, &mut strangers)? {
+                self.place(&container, object, |remote_id, path| places.get(remote_id).is_some_and(|at| at != path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An error about an object is reported, and says that the object is not simply gone.
+    fn object_error(&mut self, error: ObjectError) -> Result<(), Fault> {
+        if self.is_host_managed(&error.path) {
+            return Ok(());
+        }
+        self.report(&error.path, &error.code, &error.message)?;
+        let Some((name, rest)) = error.path.0.split_last() else { return Ok(()) };
+        if let Some(container) = self.container(&RemotePath(rest.to_vec()))?
+            && let Some(id) = tree::child(self.rows, container.id, "", name.as_str())?
+        {
+            self.see(container.id, "", id);
+        }
+        Ok(())
+    }
+
+    /// A second look is about one container; what it passes on the way there proves nothing.
+    fn keep_doubted(&mut self) -> Result<(), Fault> {
+        let keys: Vec<(u128, String)> = self.seen.keys().cloned().collect();
+        for key in keys {
+            if self.rows.doubts.get((self.job_id, key.0, key.1.as_str()))?.is_none() {
+                self.seen.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    /// A container is complete, says the connector. `scope` is that of the partition in hand.
+    fn listed(&mut self, listing: &Listing, second_look: bool, scope: &RemotePath) -> Result<(), Fault> {
+        if self.is_host_managed(&listing.path) || !listing.path.is_within(&self.target.scope) {
+            return Ok(());
+        }
+        let Some(container) = self.container(&listing.path)? else {
+            return self.report(
+                &listing.path,
+                "unknown-parent",
+                "the connector called a container complete that is not in the inventory",
+            );
+        };
+        let id = container.id;
+        let namespace = listing.namespace.as_str();
+        let others = self.readers(&listing.path)?.saturating_sub(u64::from(*scope == listing.path));
+        let is_unproven = self.rows.unproven.get((self.job_id, id))?.is_some();
+        if others > 0 || is_unproven || self.is_closed(id, namespace)? {
+            return Ok(());
+        }
+        let is_doubted = self.rows.doubts.get((self.job_id, id, namespace))?.is_some();
+        if is_doubted != second_look {
+            return Ok(());
+        }
+        let unseen = self.unseen(id, namespace)?;
+        if second_look {
+            for (id, row) in unseen {
+                self.mark_missing(id, row)?;
+            }
+            return self.close_container(id, namespace, &listing.basis);
+        }
+        if unseen.is_empty() {
+            return self.close_container(id, namespace, &listing.basis);
+        }
+        self.doubt(id, listing, &unseen)
+    }
+
+    /// Whether this job has closed the container before.
+    fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
+        let listed = self.rows.listed.get((container, namespace))?;
+        let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
+        Ok(listed.is_some_and(|listed| listed.job == self.job_id))
+    }
+
+    /// Known and present children of a container that no page of this job has carried.
+    fn unseen(&mut self, container: u128, namespace: &str) -> Result<Vec<(u128, ObjectRow)>, Fault> {
+        let earlier = self.seen_earlier(container, namespace)?;
+        let here = self.seen.get(&(container, namespace.to_owned()));
+        let here: HashSet<u128> = here.into_iter().flatten().copied().collect();
+        let mut ids = tree::children_in(self.rows, container, namespace)?;
+        ids.extend(tree::displaced_in(self.rows, container)?);
+        let mut unseen = Vec::new();
+        for id in ids {
+            if earlier.contains(&id) || here.contains(&id) || self.target.leaf.is_some_and(|leaf| leaf != id) {
+                continue;
+            }
+            let row = tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))?;
+            if row.mark() == RemoteStatus::Present && row.listed_namespace() == namespace {
+                unseen.push((id, row));
+            }
+        }
+        Ok(unseen)
+    }
+
+    /// Children were not in a complete listing: they are looked for again before anything is said of them.
+    fn doubt(&mut self, container: u128, listing: &Listing, unseen: &[(u128, ObjectRow)]) -> Result<(), Fault> {
+        self.rows.doubts.insert((self.job_id, container, listing.namespace.as_str()), listing.basis.as_str())?;
+        self.add_task(Work::Confirm {
+            scope: listing.path.clone(),
+            namespace: listing.namespace.clone(),
+            basis: listing.basis.clone(),
+            candidates: unseen.iter().map(|(id, _)| ObjectId::from_u128(*id)).collect(),
+            names: unseen.iter().map(|(_, row)| row.name.clone()).collect(),
+            by_name: unseen.iter().all(|(_, row)| row.displaced_from.is_none()),
+        })
+    }
+
+    fn mark_missing(&mut self, id: u128, mut row: ObjectRow) -> Result<(), Fault> {
+        *self.job.counts.missing.entry(row.object_type.clone()).or_default() += 1;
+        row.set_mark(RemoteStatus::Missing);
+        row.touch(self.sequence, micros(self.step.now));
+        self.rows.objects.insert(id, encode(&row)?.as_slice())?;
+        self.note(id, What::Missing);
+        Ok(())
+    }
+
+    /// Closes a container for this job: what was seen of it is not needed any more.
+    fn close_container(&mut self, container: u128, namespace: &str, basis: &str) -> Result<(), Fault> {
+        self.drop_seen(container, namespace)?;
+        self.rows.doubts.remove((self.job_id, container, namespace))?;
+        // A sync of one object has not taken the others, so it says nothing about the container.
+        if self.target.leaf.is_none() {
+            let row = ListedRow { at: micros(self.step.now), basis: basis.to_owned(), job: self.job_id };
+            self.rows.listed.insert((container, namespace), encode(&row)?.as_slice())?;
+        }
+        Ok(())
+    }
+
+    /// Applies answers by name to what a listing did not have.
+    pub(super) fn confirm(&mut self, presences: &[Presence]) -> Result<Option<Task>, Fault> {
+        let Work::Confirm { scope, namespace, basis, candidates, .. } = self.task.work.clone() else {
+            return Ok(None);
+        };
+        let Some(container) = self.container(&scope)? else { return Ok(None) };
+        let container = container.id;
+        let is_proof = self.rows.unproven.get((self.job_id, container))?.is_none()
+            && self.rows.doubts.get((self.job_id, container, namespace.as_str()))?.is_some();
+        if !is_proof {
+            return self.leave_open(container, &namespace);
+        }
+        let absent: HashSet<u128> = candidates
+            .iter()
+            .zip(presences)
+            .filter(|(_, presence)| **presence == Presence::Absent)
+            .map(|(id, _)| id.as_u128())
+            .collect();
+        // Looked up again: what was moved or seen meanwhile is not a candidate any more.
+        for (id, row) in self.unseen(container, &namespace)? {
+            if absent.contains(&id) {
+                self.mark_missing(id, row)?;
+            }
+        }
+        self.close_container(container, &namespace, &basis)?;
+        Ok(None)
+    }
+
+    /// Lists a container a second time, instead of asking by name.
+    pub(super) fn look_again(&mut self, partitions: Vec<Partition>) -> Result<Option<Task>, Fault> {
+        let Work::Confirm { scope, namespace, .. } = self.task.work.clone() else { return Ok(None) };
+        let Some(container) = self.container(&scope)? else { return Ok(None) };
+        let mut begun = false;
+        for partition in partitions {
+            if scope.is_within(&partition.scope) {
+                self.add_task(Work::Read { partition, want_columns: false, second_look: true })?;
+                begun = true;
+            }
+        }
+        if begun {
+            return Ok(None);
+        }
+        self.report(
+            &scope,
+            "not-confirmed",
+            "the connector could not list the container again; nothing in it was marked missing",
+        )?;
+        self.leave_open(container.id, &namespace)
+    }
+
+    /// Nothing was proved: what was seen is dropped, and the container stays as it was listed before.
+    fn leave_open(&mut self, container: u128, namespace: &str) -> Result<Option<Task>, Fault> {
+        self.drop_seen(container, namespace)?;
+        self.rows.doubts.remove((self.job_id, container, namespace))?;
+        Ok(None)
+    }
+
+    /// A part of a container's listing failed: this job proves nothing about it.
+    fn distrust(&mut self, scope: &RemotePath) -> Result<(), Fault> {
+        if let Some(container) = self.container(scope)? {
+            self.rows.unproven.insert((self.job_id, container.id), ())?;
+        }
+        Ok(())
+    }
+
+    /// Gives a task up.
+    pub(super) fn give_up(&mut self, error: ObjectError) -> Result<Option<Task>, Fault> {
+        self.report(&error.path, &error.code, &error.message)?;
+        match self.task.work.clone() {
+            Work::Read { partition, .. } => self.distrust(&partition.scope)?,
+            Work::Confirm { scope, namespace, .. } => {
+                if let Some(container) = self.container(&scope)? {
+                    self.leave_open(container.id, &namespace)?;
+                }
+            }
+            Work::Plan { .. } | Work::Columns { .. } => {}
+        }
+        Ok(None)
+    }
+}

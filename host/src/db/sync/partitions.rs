@@ -1,0 +1,100 @@
+//! Which parts of a catalog a sync reads: partitions become tasks, or are skipped (D37).
+
+use std::rc::Rc;
+
+use redb::ReadableTable as _;
+
+use super::{
+    super::{counters, fault::Fault},
+    ledger::{Container, Ledger},
+};
+use crate::model::{
+    diff::{Descent, MAX_REMOTE_ID_BYTES, descends},
+    job::Work,
+    page::Partition,
+    path::{MAX_LEVEL, RemotePath},
+};
+
+/// Partitions that one job reads at most: a connector that always brings another one comes to an end.
+const MAX_PARTITIONS: u64 = 1_000_000;
+
+/// Longest payload of a partition, in bytes.
+const MAX_PAYLOAD: usize = 64 * 1024;
+
+impl Ledger<'_, '_> {
+    /// Adds a partition to the job where it lies in what the job is for and is worth reading. `within` is the scope of the
+    /// partition that brought it.
+    pub(super) fn admit(&mut self, partition: Partition, within: Option<&RemotePath>) -> Result<(), Fault> {
+        let scope = partition.scope.clone();
+        if self.is_host_managed(&scope) {
+            return Ok(());
+        }
+        let is_foreign = within.is_some_and(|within| !scope.is_within(within)) || scope.0.len() >= MAX_LEVEL;
+        if is_foreign {
+            return self.report(&scope, "outside-scope", "the connector brought a partition that lies outside its own");
+        }
+        let leads_to_target = self.target.object.is_within(&scope);
+        let is_below_target = self.target.leaf.is_none() && scope.is_within(&self.target.scope);
+        if !leads_to_target && !is_below_target {
+            return Ok(());
+        }
+        if partition.id.len() > MAX_REMOTE_ID_BYTES || partition.payload.len() > MAX_PAYLOAD {
+            return self.report(
+                &scope,
+                "too-large",
+                "the connector brought a partition with too long an id or payload",
+            );
+        }
+        if self.job.counts.partitions >= MAX_PARTITIONS {
+            return self.report(&scope, "too-large", "the job has 1000000 partitions; further ones are not read");
+        }
+        if self.rows.partitions.insert((self.job_id, partition.id.as_str()), ())?.is_some() {
+            // Known: a partition that was begun again brings the same ones again.
+            return Ok(());
+        }
+        self.take(partition, leads_to_target)
+    }
+
+    fn take(&mut self, partition: Partition, requested: bool) -> Result<(), Fault> {
+        self.pending.flush(self.rows)?;
+        let force = self.job.force_recursive;
+        let container = self.container(&partition.scope)?;
+        let listed_before = match &container {
+            Some(container) => self.was_listed(container.id)?,
+            None => false,
+        };
+        let nearest = match container {
+            Some(container) => container,
+            None => self.nearest(&partition.scope)?,
+        };
+        let effective = nearest.inherited.effective();
+        let goes_in = descends(Descent {
+            force,
+            requested,
+            listed_before,
+            active: effective.is_active,
+            enabled_below: counters::of(self.rows, nearest.id)?.enabling > 0,
+        });
+        if !goes_in {
+            self.job.counts.skipped += 1;
+            return Ok(());
+        }
+        let want_columns = self.target.leaf.is_none() && !listed_before && (force || effective.new_children);
+        self.add_task(Work::Read { partition, want_columns, second_look: false })
+    }
+
+    fn was_listed(&self, container: u128) -> Result<bool, Fault> {
+        Ok(self.rows.listed.range((container, "")..(container + 1, ""))?.next().transpose()?.is_some())
+    }
+
+    /// The nearest stored container on the way to a path.
+    fn nearest(&mut self, path: &RemotePath) -> Result<Rc<Container>, Fault> {
+        let mut at = path.clone();
+        loop {
+            if let Some(found) = self.container(&at)? {
+                return Ok(found);
+            }
+            at = at.parent().ok_or(Fault::Broken("a connection without its object"))?;
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What an object is after the platform has renamed, swapped or recreated it (D38).
+
+use super::{
+    super::{objects::Search, settings::Mode},
+    World, at, enabled,
+    platform::Platform,
+};
+use crate::model::{
+    object::RemoteStatus,
+    settings::{NewChildren, SettingsChange},
+    sight::Sight,
+};
+
+async fn world(name: &str) -> World {
+    let mut world = World::new(name, enabled()).await;
+    for table in ["a", "b", "c", "d", "e", "f", "g"] {
+        world.platform.add(&format!("cat/s1/{table}"), &format!("id:int {table}:text"));
+    }
+    world.platform.add("cat/s2/x", "id:int");
+    world.run().await;
+    world.check().await;
+    world
+}
+
+fn kept() -> SettingsChange {
+    SettingsChange { is_active: Some(Some(false)), new_children: None }
+}
+
+#[tokio::test]
+async fn a_renamed_table_keeps_id_settings_and_columns() {
+    let mut world = world("rename").await;
+    let before = world.get("K/cat/s1/a").await;
+    let now = world.now();
+    let table = at("K/cat/s1/a");
+    world.db.change_settings(&Sight::All, &table, kept(), None, Mode::Apply, now).await.expect("set");
+    world.platform.rename("cat/s1/a", "cat/s1/zz");
+    let job = world.sync("K").await;
+    let after = world.get("K/cat/s1/zz").await;
+    assert_eq!(after.id, before.id);
+    assert!(!after.active && after.overrides.is_active.is_some());
+    assert_eq!(world.columns("K/cat/s1/zz").await.map(|c| c.len()), Some(2));
+    assert!(world.find("K/cat/s1/a").await.is_none());
+    assert!(job.counts.missing.is_empty() && job.counts.added.is_empty(), "{:?}", job.counts);
+    assert_eq!(job.counts.changed.get("table"), Some(&1));
+}
+
+#[tokio::test]
+async fn tables_that_swap_names_are_two_renames() {
+    // Within one page, and across pages.
+    for (one, other) in [("a", "b"), ("a", "g")] {
+        let mut world = world("swap").await;
+        let (one, other) = (format!("cat/s1/{one}"), format!("cat/s1/{other}"));
+        let first = world.get(&format!("K/{one}")).await.id;
+        let second = world.get(&format!("K/{other}")).await.id;
+        world.platform.rename(&one, "cat/s1/tmp");
+        world.platform.rename(&other, &one);
+        world.platform.rename("cat/s1/tmp", &other);
+        let job = world.sync("K").await;
+        assert_eq!(world.get(&format!("K/{one}")).await.id, second);
+        assert_eq!(world.get(&format!("K/{other}")).await.id, first);
+        assert!(job.counts.missing.is_empty() && job.object_errors.is_empty(), "{job:?}");
+        assert_eq!(world.search(Search { root: Some(at("K/cat/s1")), size: 50, ..Search::default() }).await.count, 7);
+    }
+}
+
+#[tokio::test]
+async fn a_renamed_catalog_rewrites_one_object() {
+    let mut world = world("catalog").await;
+    let (catalog, table) = (world.get("K/cat").await, world.get("K/cat/s1/a").await);
+    world.platform.rename("cat", "aaa");
+    let job = world.sync("K").await;
+    assert_eq!(world.get("K/aaa").await.id, catalog.id);
+    let after = world.get("K/aaa/s1/a").await;
+    assert_eq!((after.id, after.revision), (table.id, table.revision));
+    assert!(job.counts.missing.is_empty() && job.counts.added.is_empty(), "{:?}", job.counts);
+}
+
+#[tokio::test]
+async fn a_table_moved_to_another_schema_is_the_same() {
+    let mut world = world("move").await;
+    let before = world.get("K/cat/s2/x").await;
+    world.platform.rename("cat/s2/x", "cat/s1/x");
+    world.sync("K").await;
+    assert_eq!(world.get("K/cat/s1/x").await.id, before.id);
+    assert_eq!(world.get("K/cat/s1").await.child_count, 8);
+    assert_eq!(world.get("K/cat/s2").await.child_count, 0);
+}
+
+#[tokio::test]
+async fn a_table_dropped_and_made_anew_is_the_same_object() {
+    let mut world = world("recreated").await;
+    let before = world.get("K/cat/s1/b").await;
+    world.platform.drop_thing("cat/s1/b");
+    world.platform.add("cat/s1/b", "id:bigint");
+    world.platform.asked.clear();
+    world.sync("K").await;
+    let after = world.get("K/cat/s1/b").await;
+    assert_eq!(after.id, before.id);
+    assert_ne!(after.facts.remote_id, before.facts.remote_id);
+    assert_eq!(world.platform.asked, ["cat/s1/b"], "its columns are read again, though the fingerprint is the same");
+    assert_eq!(world.columns("K/cat/s1/b").await.expect("columns")[0].data_type, "bigint");
+}
+
+#[tokio::test]
+async fn a_table_renamed_away_before_a_new_one_of_its_name_keeps_its_id() {
+    let mut world = world("replaced").await;
+    let before = world.get("K/cat/s1/b").await;
+    world.platform.page_size = 100;
+    world.platform.rename("cat/s1/b", "cat/s1/b_old");
+    world.platform.add("cat/s1/b", "id:int");
+    world.sync("K").await;
+    assert_eq!(world.get("K/cat/s1/b_old").await.id, before.id);
+    assert_ne!(world.get("K/cat/s1/b").await.id, before.id);
+}
+
+#[tokio::test]
+async fn a_dropped_table_whose_name_another_took_goes_missing() {
+    for confirms in [true, false] {
+        let mut world = world("taken").await;
+        world.platform.confirms = confirms;
+        let (a, b) = (world.get("K/cat/s1/a").await.id, world.get("K/cat/s1/b").await.id);
+        world.platform.drop_thing("cat/s1/b");
+        world.platform.rename("cat/s1/a", "cat/s1/b");
+        let job = world.sync("K").await;
+        assert_eq!(world.get("K/cat/s1/b").await.id, a);
+        let gone = world.db.object(&Sight::All, &super::ObjectRef::Id(b)).await.expect("read").expect("kept");
+        assert_eq!(gone.remote_status, RemoteStatus::Missing);
+        assert_eq!(job.counts.missing.get("table"), Some(&1));
+    }
+}
+
+#[tokio::test]
+async fn an_id_seen_twice_moves_nothing() {
+    let mut world = world("twice").await;
+    let (a, g) = (world.get("K/cat/s1/a").await, world.get("K/cat/s1/g").await);
+    let stolen = world.platform.things["cat/s1/a"].remote_id.clone();
+    world.platform.things.get_mut("cat/s1/g").expect("thing").remote_id = stolen.clone();
+    world.platform.add("cat/s2/y", "id:int");
+    world.platform.things.get_mut("cat/s2/y").expect("thing").remote_id = stolen;
+    let job = world.sync("K").await;
+    assert_eq!(world.get("K/cat/s1/a").await.id, a.id);
+    assert_eq!(world.get("K/cat/s1/g").await.id, g.id);
+    assert_eq!(world.get("K/cat/s1/g").await.remote_status, RemoteStatus::Present);
+    assert!(world.find("K/cat/s2/y").await.is_none(), "also where the wrong place was listed first");
+    let codes: Vec<&str> = job.object_errors.iter().map(|error| error.code.as_str()).collect();
+    assert_eq!(codes, ["duplicate-remote-id"; 2]);
+}
+
+#[tokio::test]
+async fn ids_that_are_not_unique_leave_the_path_to_decide() {
+    let mut world = World::new("not-unique", enabled()).await;
+    world.platform.remote_ids_unique = false;
+    world.platform.add("cat/s/a", "id:int");
+    world.platform.add("cat/s/b", "id:int");
+    world.platform.things.get_mut("cat/s/b").expect("thing").remote_id = "r3".into();
+    let job = world.run().await.pop().expect("job");
+    assert!(job.object_errors.is_empty(), "{:?}", job.object_errors);
+    let a = world.get("K/cat/s/a").await.id;
+    world.platform.rename("cat/s/a", "cat/s/c");
+    world.sync("K").await;
+    assert_ne!(world.get("K/cat/s/c").await.id, a);
+    assert_eq!(world.get("K/cat/s/a").await.remote_status, RemoteStatus::Missing);
+}
+
+#[tokio::test]
+async fn new_tables_begin_as_the_rule_says() {
+    let mut world =
+        World::new("rule", SettingsChange { is_active: None, new_children: Some(Some(NewChildren::Enable)) }).await;
+    world.platform = Platform::default();
+    world.platform.add("cat/s/a", "id:int");
+    world.run().await;
+    let catalog = world.get("K/cat").await;
+    assert!(
+        catalog.active && catalog.overrides.is_active.is_some(),
+        "it begins with another status than it would inherit"
+    );
+    let table = world.get("K/cat/s/a").await;
+    assert!(table.active && table.overrides.is_empty(), "it inherits");
+    assert!(table.is_data_source());
+}
