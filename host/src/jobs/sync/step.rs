@@ -42,7 +42,10 @@ pub(super) async fn advance(
                 read(attempt, &task, partition, want_columns, found).await?
             }
             Work::Columns { scope, namespace, names } => columns(attempt, &task, scope, namespace, names).await?,
-            Work::Confirm { scope, namespace, names, .. } => confirm(attempt, &task, scope, namespace, names).await?,
+            Work::Confirm { scope, namespace, names, by_name, .. } => {
+                let names = by_name.then_some(names.as_slice()).filter(|names| names.len() <= MAX_CONFIRMED_BY_NAME);
+                confirm(attempt, &task, scope, namespace, names).await?
+            }
         };
         for task in advanced.added {
             // The receiver lives as long as the loop that polls us.
@@ -141,17 +144,17 @@ fn stands_still(page: &Page, task: &Task) -> bool {
     page.objects.is_empty() && page.errors.is_empty() && page.next.is_some() && page.next == task.cursor
 }
 
-/// The second look before anything is called missing (D36): by name for a few, else by listing once more.
+/// The second look before anything is called missing (D36): by `names` where these can tell, else by listing once more.
 async fn confirm(
     attempt: &Attempt,
     task: &Task,
     scope: &RemotePath,
     namespace: &str,
-    names: &[String],
+    names: Option<&[String]>,
 ) -> Result<Advanced, Stopped> {
     let config = &attempt.claimed.connection.config;
     let db = &attempt.context.db;
-    if attempt.connector.can_confirm() && names.len() <= MAX_CONFIRMED_BY_NAME {
+    if let Some(names) = names.filter(|_| attempt.connector.can_confirm()) {
         let (answer, usage) = attempt.connector.confirm(&attempt.session, config, scope, namespace, names).await;
         return match answer {
             Ok(presences) => Ok(db.apply_presence(attempt.step(task, usage), presences).await?),
