@@ -1,3 +1,4 @@
 //! The end-to-end tests, one module per feature.
 
 mod api;
+mod cli;

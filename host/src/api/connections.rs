@@ -129,6 +129,10 @@ pub(super) async fn put(
     let mut identity = None;
     if let Some((connector, registration)) = &change.tried {
         let trial = trial::run(&state, connector, registration).await?.passed()?;
+        if connection.identity.is_some() && trial.identity.is_none() && registration.address != connection.address {
+            return Err(ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
+                .hint("give the credentials the right to read the account's identity, or register a new connection"));
+        }
         identity = trial.identity;
         warnings.extend(trial.warnings);
     }

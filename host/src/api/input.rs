@@ -1,6 +1,8 @@
 //! What comes in: bodies, query strings, object paths, revisions. Everything is bounded and strict, and what is refused
 //! is named.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
@@ -18,6 +20,9 @@ use crate::{
 
 /// Most bytes of a body.
 pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Longest time that a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body. An empty one without a content type is `{}`, because scripts leave out bodies of which nothing is
 /// required.
@@ -84,7 +89,11 @@ async fn bounded(request: Request) -> Result<Bytes, ApiError> {
     if declared.is_some_and(|n| n > MAX_BODY as u64) {
         return Err(too_large());
     }
-    axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|error| {
+    let read = axum::body::to_bytes(request.into_body(), MAX_BODY);
+    let read = tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive within 30 seconds")
+    })?;
+    read.map_err(|error| {
         // The limit is the only failure that is not the connection's own.
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(e) = cause {

@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::Response,
 };
@@ -45,6 +45,8 @@ pub(super) async fn around(mut request: Request, next: Next) -> Response {
         } else {
             tracing::debug!(status = response.status().as_u16(), "answered");
         }
+        // What a platform's names and comments say is never to be taken for a page.
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert("x-request-id", value);
         }
