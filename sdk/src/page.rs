@@ -31,6 +31,7 @@ pub struct Pager {
     listed: Vec<Listing>,
     partitions: Vec<Partition>,
     bytes: usize,
+    errors_left_out: usize,
 }
 
 /// An object for which the page has no room left.
@@ -64,8 +65,13 @@ impl Pager {
         Ok(())
     }
 
-    /// Reports what could not be read of one object.
+    /// Reports what could not be read of one object. A page holds as many errors as objects; of more it tells the
+    /// number.
     pub fn error(&mut self, error: Error) {
+        if self.errors.len() + 1 >= MAX_OBJECTS {
+            self.errors_left_out += 1;
+            return;
+        }
         self.bytes += OBJECT_BYTES + error.message.len() + error.detail.as_ref().map_or(0, String::len);
         self.errors.push(error);
     }
@@ -108,7 +114,10 @@ impl Pager {
 
     /// The page; `next` is where to go on, none ends the partition.
     #[must_use]
-    pub fn finish(self, next: Option<String>) -> Page {
+    pub fn finish(mut self, next: Option<String>) -> Page {
+        if self.errors_left_out > 0 {
+            self.errors.push(Error::internal(format!("{} further errors are not shown.", self.errors_left_out)));
+        }
         Page {
             objects: self.objects,
             errors: self.errors,
@@ -157,6 +166,15 @@ mod tests {
         let fitted = (0..2000).take_while(|i| pager.push(table(&i.to_string(), 10, 10_000)).is_ok()).count();
         assert_eq!(fitted, 82);
         assert!(!pager.has_room_for(2));
+    }
+
+    #[test]
+    fn a_page_holds_no_more_errors_than_objects() {
+        let mut pager = Pager::new();
+        (0..5000).for_each(|_| pager.error(Error::internal("x")));
+        let page = pager.finish(None);
+        assert_eq!(page.errors.len(), MAX_OBJECTS);
+        assert!(page.errors[MAX_OBJECTS - 1].message.starts_with("4001 "), "{:?}", page.errors.last());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use wharfinger_sdk::{
-    ColumnsRequest, Context, Error, Flow, Full, Page, Pager, ReadRequest, codes, cursor,
+    ColumnsRequest, Context, Error, Flow, Full, MAX_OBJECTS, Page, Pager, ReadRequest, codes, cursor,
     http::{RequestBuilder, Response},
 };
 
@@ -27,6 +27,8 @@ const CURSOR: u32 = 1;
 struct At {
     /// Place in the listing, once it was begun.
     listing: Option<String>,
+    /// Whether the listing has ended: what is still open is not there.
+    ended: bool,
 }
 
 /// The columns of the named tables of a schema.
@@ -35,6 +37,9 @@ pub(crate) fn read(cx: &Context<Config>, request: &ColumnsRequest) -> Result<Pag
     let Some(container @ Container::Schema(..)) = Container::at(&request.scope) else {
         return Err(Error::unsupported("Only tables have columns."));
     };
+    if at.ended {
+        return not_there(request);
+    }
     let calls: Option<Vec<_>> = request.names.iter().map(|name| request::get(container, name)).collect();
     match calls {
         Some(calls) if calls.len() <= FEW => one_by_one(cx, container, request, calls.iter().map(|call| call.with(cx))),
@@ -42,7 +47,7 @@ pub(crate) fn read(cx: &Context<Config>, request: &ColumnsRequest) -> Result<Pag
     }
 }
 
-/// Lists the schema with columns and keeps the named tables.
+/// Lists the schema with columns and keeps the named tables. What it does not have is an error in the end.
 fn by_listing(cx: &Context<Config>, request: &ColumnsRequest, at: At) -> Result<Page, Error> {
     let partition = listing::plan(&request.scope)?.remove(0);
     let read = ReadRequest { partition, want_columns: true, cursor: at.listing, extra: Vec::new() };
@@ -50,18 +55,26 @@ fn by_listing(cx: &Context<Config>, request: &ColumnsRequest, at: At) -> Result<
     let mut open: HashSet<&String> = request.names.iter().collect();
     page.objects.retain(|object| object.path.last().is_some_and(|name| open.remove(name)));
     let complete = page.listed.pop().is_some();
-    match page.next.take() {
-        Some(next) => page.next = Some(cursor::write(CURSOR, &At { listing: Some(next) })?),
-        // Its columns cannot be read, which is not to say that a table is gone.
-        None if complete => {
-            for name in request.names.iter().filter(|name| open.contains(name)) {
-                let path = [&request.scope[..], std::slice::from_ref(name)].concat();
-                page.errors.push(Error::not_found("The listing of its schema no longer has it.").at(path));
-            }
-        }
-        None => {}
-    }
+    let at = match page.next.take() {
+        Some(next) => At { listing: Some(next), ended: false },
+        None if complete && !open.is_empty() => At { listing: None, ended: true },
+        None => return Ok(page),
+    };
+    page.next = Some(cursor::write(CURSOR, &at)?);
     Ok(page)
+}
+
+/// Says of as many as a page holds that they are not there.
+fn not_there(request: &ColumnsRequest) -> Result<Page, Error> {
+    let mut pager = Pager::new();
+    let told = MAX_OBJECTS - 1;
+    for name in request.names.iter().take(told) {
+        let path = [&request.scope[..], std::slice::from_ref(name)].concat();
+        pager.error(Error::not_found("The listing of its schema no longer has it.").at(path));
+    }
+    let more = request.names.len() > told;
+    let next = if more { Some(cursor::write(CURSOR, &At { listing: None, ended: true })?) } else { None };
+    Ok(pager.finish(next))
 }
 
 /// Asks for each table. What fails for now stays open and is asked again, as long as anything gets on.

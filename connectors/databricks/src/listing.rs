@@ -26,6 +26,8 @@ const CURSOR: u32 = 1;
 const PAYLOAD: &str = "1";
 /// No further page of the platform is begun in a call that has lasted this long.
 const ENOUGH_MS: u64 = 10_000;
+/// Longest reason why an entry is not readable, in characters.
+const MAX_WHY: usize = 500;
 /// Page sizes to ask for, as answers prove too large: the server's own choice first.
 const SIZES: [u32; 4] = [0, 50, 10, 1];
 
@@ -165,6 +167,7 @@ fn deliver(
     if begin == 0 {
         for why in listed.unreadable {
             at.incomplete = true;
+            let why: String = why.chars().take(MAX_WHY).collect();
             pager
                 .error(Error::internal(format!("Could not {}: one entry is not readable: {why}", container.listing())));
         }
