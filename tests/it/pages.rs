@@ -103,7 +103,8 @@ async fn hostile_host() -> anyhow::Result<(TestHost, UnityCatalog)> {
     let host = TestHost::start().await?;
     host.client().register(&platform.payload("Bad <b>names</b>")).await?;
     // Columns of disabled tables are read only when asked for.
-    let answer = host.client().post("/data/crawl/Bad%20%3Cb%3Enames%3C%2Fb%3E", &json!({ "forceRecursive": true })).await?;
+    let answer =
+        host.client().post("/data/crawl/Bad%20%3Cb%3Enames%3C%2Fb%3E", &json!({ "forceRecursive": true })).await?;
     host.client().completed(answer.expect(202)?.json["bulkId"].as_str().context("bulkId")?).await?;
     Ok((host, platform))
 }
@@ -170,7 +171,9 @@ async fn browsers_are_told_to_run_nothing_but_our_own_files() -> anyhow::Result<
     }
     let missing = browser.get("/ui/object/nonsense").await?;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
-    assert!(missing.header("content-type").starts_with("text/html") && missing.text.contains("there is no such object"));
+    assert!(
+        missing.header("content-type").starts_with("text/html") && missing.text.contains("there is no such object")
+    );
 
     for kind in ["style.css", "app.js", "icon.svg"] {
         let at = connections.text.find(kind).with_context(|| format!("{kind} is not linked"))?;
@@ -197,11 +200,14 @@ async fn hostile_names_stay_text_on_every_level() -> anyhow::Result<()> {
     assert_eq!(level.text.matches("name=\"toggle\"").count(), 2, "two catalogs open: {}", level.text);
     level.assert_harmless();
 
-    let mut pages = vec![format!("/ui/object/{connection}"), format!("/ui/object/{connection}?below=all&sort=objectPath")];
+    let mut pages =
+        vec![format!("/ui/object/{connection}"), format!("/ui/object/{connection}?below=all&sort=objectPath")];
     for object_type in ["database", "schema"] {
         for object in objects(&host, object_type).await? {
             let id = object["id"].as_str().context("id")?;
-            pages.extend(["", "?page=2", "/settings", "/connection", "/sync", "/delete"].map(|p| format!("/ui/object/{id}{p}")));
+            pages.extend(
+                ["", "?page=2", "/settings", "/connection", "/sync", "/delete"].map(|p| format!("/ui/object/{id}{p}")),
+            );
         }
     }
     let tables: Vec<Value> = host.client().descendants("Bad%20%3Cb%3Enames%3C%2Fb%3E").await?;
@@ -239,7 +245,10 @@ async fn settings_are_reviewed_before_they_are_saved() -> anyhow::Result<()> {
         browser.submit(&settings, &settings, &fields).await
     };
     let saved = save(&revision, "enable").await?;
-    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, format!("{settings}?saved=1").as_str()));
+    assert_eq!(
+        (saved.status, saved.header("location")),
+        (StatusCode::SEE_OTHER, format!("{settings}?saved=1").as_str())
+    );
     assert_eq!(state().await?, "active");
     let late = save(&revision, "disable").await?;
     assert!(late.text.contains("Nothing was saved"), "{}", late.text);
@@ -268,7 +277,10 @@ async fn only_our_own_forms_start_a_sync() -> anyhow::Result<()> {
     assert_eq!(jobs().await?, before);
 
     let started = browser.submit(&sync, &sync, &[("all", "1")]).await?;
-    assert_eq!((started.status, started.header("location")), (StatusCode::SEE_OTHER, format!("/ui/object/{id}").as_str()));
+    assert_eq!(
+        (started.status, started.header("location")),
+        (StatusCode::SEE_OTHER, format!("/ui/object/{id}").as_str())
+    );
     assert_eq!(jobs().await?, before + 1);
     // Each part tells by itself whether there is more to come, until there is not.
     for _ in 0..600 {
@@ -295,7 +307,7 @@ async fn an_owner_sees_the_way_to_what_is_theirs_and_nothing_beside_it() -> anyh
     let top = owner.get(&format!("/ui/object/{connection}")).await?.expect(200)?;
     assert!(!top.text.contains("/sync") && top.text.contains("only as a step on the way"), "{}", top.text);
     assert!(owner.get(&format!("/ui/object/{own}")).await?.expect(200)?.text.contains("/sync"));
-    for path in [format!("{other}"), format!("{connection}/settings"), format!("{connection}/sync")] {
+    for path in [other.to_owned(), format!("{connection}/settings"), format!("{connection}/sync")] {
         owner.get(&format!("/ui/object/{path}")).await?.expect(404)?;
     }
     host.stop().await;

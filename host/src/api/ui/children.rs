@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::{
     actions, badges, format, icons, links,
-    listing::{self, ListQuery},
+    listing::{ListQuery, Part},
     text,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, now: Timestamp) 
                     }
                 }
             }
-            (query.pager(base, listing::ROWS, hits.hits.len(), hits.count, hits.count_is_lower_bound))
+            (query.pager(base, &Part::of(hits)))
         }
     }
 }

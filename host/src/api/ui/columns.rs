@@ -3,7 +3,11 @@
 
 use maud::{Markup, html};
 
-use super::{format, listing::ListQuery, text};
+use super::{
+    format,
+    listing::{ListQuery, Part},
+    text,
+};
 use crate::model::{
     column::Column,
     object::{Kind, ObjectView},
@@ -48,7 +52,7 @@ fn shown(columns: &[Column], query: &ListQuery, base: &str) -> Markup {
     let page: Vec<_> = rows.into_iter().skip((query.page() - 1) * ROWS).take(ROWS).collect();
     html! {
         form.filter method="get" action=(base) role="search" data-filter {
-            (query.hidden_except(&["searchText", "page"]))
+            (query.hidden_except(&["searchText", "page", "after"]))
             label.unseen for="searchText" { "Part of the column's name" }
             input #searchText type="search" name="searchText" value=(query.get("searchText")) maxlength="255"
                 placeholder="Part of the column's name";
@@ -70,7 +74,7 @@ fn shown(columns: &[Column], query: &ListQuery, base: &str) -> Markup {
                 }
             }
         }
-        (query.pager(base, ROWS, page.len(), count as u64, false))
+        (query.pager(base, &Part { size: ROWS, rows: page.len(), count: count as u64, at_least: false, next: None }))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     actions, badges, format,
     frame::{self, Frame, Section},
     icons, jobs, links,
-    listing::{self, ListQuery},
+    listing::{ListQuery, Part},
     session::Visitor,
     text, tree,
 };
@@ -122,7 +122,7 @@ pub(super) fn table(
                         }
                     }
                 }
-                (query.pager(BASE, listing::ROWS, hits.hits.len(), hits.count, hits.count_is_lower_bound))
+                (query.pager(BASE, &Part::of(hits)))
             }
         }
     }

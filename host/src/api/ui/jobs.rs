@@ -55,7 +55,7 @@ pub(super) async fn running(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError>
 
 /// The newest ended job of each connection among the newest jobs.
 pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
-    let mut jobs = db.jobs(sight, JobFilter { size: 500, ..JobFilter::default() }).await?;
+    let mut jobs = db.jobs(sight, JobFilter { size: 60, ..JobFilter::default() }).await?;
     let mut seen = std::collections::HashSet::<ConnectionId>::new();
     jobs.retain(|job| job.state.is_final() && seen.insert(job.connection));
     Ok(jobs)

@@ -9,7 +9,7 @@ use super::{format, icons};
 use crate::{
     db::{
         ObjectRef,
-        objects::{Search, Sort},
+        objects::{Hits, Search, Sort},
     },
     model::object::RemoteStatus,
 };
@@ -17,8 +17,33 @@ use crate::{
 /// Rows of one page of a table.
 pub(super) const ROWS: usize = 50;
 
+/// How many rows the store skips by number at most.
+const SKIPPED: usize = 10_000;
+
 /// Names of the parameters that choose rows; all others of the address are left alone.
 const FILTERS: [&str; 5] = ["searchText", "state", "type", "remoteStatus", "below"];
+
+/// The part of a table that is shown.
+pub(super) struct Part<'a> {
+    /// Rows of a full page.
+    pub(super) size: usize,
+    /// Rows that are shown.
+    pub(super) rows: usize,
+    /// Rows in all.
+    pub(super) count: u64,
+    /// Whether there are more than `count`.
+    pub(super) at_least: bool,
+    /// Where the next page begins.
+    pub(super) next: Option<&'a str>,
+}
+
+impl<'a> Part<'a> {
+    /// A page of hits.
+    pub(super) fn of(hits: &'a Hits) -> Self {
+        let (rows, next) = (hits.hits.len(), hits.next.as_deref());
+        Self { size: ROWS, rows, count: hits.count, at_least: hits.count_is_lower_bound, next }
+    }
+}
 
 /// A page's query parameters, in the order of the address.
 #[derive(Clone, Debug, Default)]
@@ -90,9 +115,10 @@ impl ListQuery {
                 _ => Sort::Name,
             },
             descending: self.get("order") == "desc",
+            // Past what the store skips by number, only the cursor leads.
             offset: (self.page() - 1) * ROWS,
             size: ROWS,
-            cursor: None,
+            cursor: given("after").map(str::to_owned),
         }
     }
 
@@ -109,7 +135,7 @@ impl ListQuery {
             (true, true) => Some("descending"),
         };
         let order = if sorted && !descending { "desc" } else { "" };
-        let href = self.href(base, &[("sort", field), ("order", order), ("page", "")]);
+        let href = self.href(base, &[("sort", field), ("order", order), ("page", ""), ("after", "")]);
         html! {
             th.(class) scope="col" aria-sort=[direction] {
                 a.sort href=(href) {
@@ -133,30 +159,40 @@ impl ListQuery {
         }
     }
 
-    /// Where in the table one is, and the way to the pages around.
-    pub(super) fn pager(&self, base: &str, size: usize, shown: usize, count: u64, at_least: bool) -> Markup {
-        let first = (self.page() - 1) * size;
-        let more = ((first + shown) as u64) < count || (at_least && shown == size);
-        let to = |page: usize| self.href(base, &[("page", &if page == 1 { String::new() } else { page.to_string() })]);
+    /// Where in the table one is, and the way to the pages around. `next` is the store's cursor, which leads on whatever
+    /// changes meanwhile; without one the pages are told by their number alone.
+    pub(super) fn pager(&self, base: &str, shown: &Part<'_>) -> Markup {
+        let page = self.page();
+        let first = (page - 1) * shown.size;
+        let more = shown.next.is_some() || ((first + shown.rows) as u64) < shown.count;
+        let number = |n: usize| if n == 1 { String::new() } else { n.to_string() };
+        let back = if page.saturating_sub(2) * shown.size <= SKIPPED { page.saturating_sub(1) } else { 1 };
         html! {
             nav.pager aria-label="Pages of the table" {
                 span {
-                    @if shown == 0 { (format::count(count)) " in all" }
+                    @if shown.rows == 0 { (format::count(shown.count)) " in all" }
                     @else {
-                        (format::count(first as u64 + 1)) "–" (format::count((first + shown) as u64)) " of "
-                        @if at_least { "more than " }
-                        (format::count(count))
+                        (format::count(first as u64 + 1)) "–" (format::count((first + shown.rows) as u64)) " of "
+                        @if shown.at_least { "more than " }
+                        (format::count(shown.count))
                     }
                 }
-                @if self.page() > 1 { a.button rel="prev" href=(to(self.page() - 1)) { "Previous" } }
-                @if more { a.button rel="next" href=(to(self.page() + 1)) { "Next" } }
+                @if page > 1 {
+                    a.button rel="prev" href=(self.href(base, &[("page", &number(back)), ("after", "")])) {
+                        @if back == page - 1 { "Previous" } @else { "First" }
+                    }
+                }
+                @if more {
+                    a.button rel="next"
+                        href=(self.href(base, &[("page", &number(page + 1)), ("after", shown.next.unwrap_or(""))])) { "Next" }
+                }
             }
         }
     }
 
     /// The form above a table of objects.
     pub(super) fn filter_form(&self, base: &str, types: &[String], below: bool) -> Markup {
-        const ASKED: [&str; 6] = ["searchText", "state", "type", "remoteStatus", "below", "page"];
+        const ASKED: [&str; 7] = ["searchText", "state", "type", "remoteStatus", "below", "page", "after"];
         let chosen = |name: &str, value: &str| self.get(name) == value;
         html! {
             form.filter method="get" action=(base) role="search" data-filter {
@@ -232,9 +268,13 @@ mod tests {
 
     #[test]
     fn the_pager_leads_on_only_where_there_is_more() {
-        let last = query("page=2").pager("/x", 50, 10, 60, false).into_string();
+        let part = |rows, count, next| Part { size: 50, rows, count, at_least: false, next };
+        let last = query("page=2&after=abc").pager("/x", &part(10, 60, None)).into_string();
         assert!(last.contains("51–60 of 60") && last.contains("Previous") && !last.contains("Next"), "{last}");
-        let first = query("").pager("/x", 50, 50, 60, false).into_string();
-        assert!(first.contains("Next") && !first.contains("Previous"), "{first}");
+        assert!(last.contains("href=\"/x\""), "the first page has no cursor: {last}");
+        let first = query("").pager("/x", &part(50, 60, Some("cur/sor"))).into_string();
+        assert!(first.contains("page=2&amp;after=cur%2Fsor") && !first.contains("Previous"), "{first}");
+        let far = query("page=400&after=abc").pager("/x", &part(50, 60_000, Some("d"))).into_string();
+        assert!(far.contains("First") && !far.contains("Previous"), "{far}");
     }
 }
