@@ -97,20 +97,23 @@ async fn the_demo_comes_up_synced_and_commands_work_against_it() {
 
     assert_eq!(demo.run(&["object", "show", "nobody"]).await.0, 3, "refused");
     assert_eq!(demo.run(&["object", "ls", "a..b"]).await.0, 2, "not a path");
-    let nobody = executable().args(["job", "list"]).env("WHARFINGER_URL", "http://127.0.0.1:1").output().await.expect("ran");
+    let nobody =
+        executable().args(["job", "list"]).env("WHARFINGER_URL", "http://127.0.0.1:1").output().await.expect("ran");
     assert_eq!(nobody.status.code(), Some(4), "unreachable");
     let typo = executable().args(["config", "check"]).env("WHARFINGER_LISTN", "x").output().await.expect("ran");
     assert_eq!(typo.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&typo.stderr).contains("WHARFINGER_LISTN"));
 
     // One host per data directory; the second says so.
-    let second = executable().args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(demo.dir.path()).output().await;
+    let second =
+        executable().args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(demo.dir.path()).output().await;
     let second = second.expect("ran");
     assert_eq!(second.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&second.stderr).contains("another wharfinger runs"), "{second:?}");
 
     let pid = demo.process.id().expect("running").to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-    let ended = tokio::time::timeout(Duration::from_secs(30), demo.process.wait()).await.expect("it ends").expect("status");
+    let ended =
+        tokio::time::timeout(Duration::from_secs(30), demo.process.wait()).await.expect("it ends").expect("status");
     assert_eq!(ended.code(), Some(0), "asked to end, it ends well");
 }

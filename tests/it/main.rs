@@ -2,4 +2,7 @@
 
 mod api;
 mod cli;
+mod kill;
 mod pages;
+mod sync;
+mod tidy;

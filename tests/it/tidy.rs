@@ -35,7 +35,13 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// Written apart, so that this file may contain them.
-const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimple", "mented!("), concat!("#[ig", "nore")];
+const UNFINISHED: &[&str] = &[
+    concat!("TO", "DO"),
+    concat!("FIX", "ME"),
+    concat!("to", "do!("),
+    concat!("unimple", "mented!("),
+    concat!("#[ig", "nore"),
+];
 
 const PLATFORMS: &[&str] = &["databricks", "snowflake", "unity"];
 
@@ -139,7 +145,9 @@ fn the_host_knows_no_platform() {
     let mut wrong = Vec::new();
     for (_, file) in host_files().into_iter().filter(|(_, file)| !file.ends_with("connector/bundled.rs")) {
         let code = code(&file).to_lowercase();
-        wrong.extend(PLATFORMS.iter().filter(|word| code.contains(*word)).map(|word| format!("{}: {word}", file.display())));
+        wrong.extend(
+            PLATFORMS.iter().filter(|word| code.contains(*word)).map(|word| format!("{}: {word}", file.display())),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -151,7 +159,9 @@ fn nothing_is_left_unfinished() {
         for file in files(&root().join(folder), "rs") {
             assert_ne!(file.file_name().and_then(|n| n.to_str()), Some("mod.rs"), "{}", file.display());
             let text = fs::read_to_string(&file).expect("source");
-            wrong.extend(UNFINISHED.iter().filter(|word| text.contains(*word)).map(|word| format!("{}: {word}", file.display())));
+            wrong.extend(
+                UNFINISHED.iter().filter(|word| text.contains(*word)).map(|word| format!("{}: {word}", file.display())),
+            );
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -171,6 +181,7 @@ fn copies_of_the_contract_are_equal() {
 
 #[test]
 fn the_check_of_the_edges_can_fail() {
-    let used = used_modules("use crate::{\n    db::{Db, x::Y},\n    model::page::Page,\n};\nfn f() { crate::api::g() }");
+    let used =
+        used_modules("use crate::{\n    db::{Db, x::Y},\n    model::page::Page,\n};\nfn f() { crate::api::g() }");
     assert_eq!(used.into_iter().collect::<Vec<_>>(), ["api", "db", "model"]);
 }

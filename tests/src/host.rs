@@ -132,6 +132,13 @@ impl TestHost {
         Self::launch(self.dir, self.config, self.clock).await
     }
 
+    /// Ends the host, looks at its data directory while nobody has it open, and starts it again.
+    pub async fn restart_after<T>(self, look: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<(Self, T)> {
+        self.app.shutdown().await;
+        let seen = look(&self.dir.path().join("data"))?;
+        Ok((Self::launch(self.dir, self.config, self.clock).await?, seen))
+    }
+
     /// Ends the host.
     pub async fn stop(self) {
         self.app.shutdown().await;

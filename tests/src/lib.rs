@@ -3,6 +3,8 @@
 pub mod client;
 pub mod guests;
 pub mod host;
+pub mod inventory;
+pub mod rows;
 
 pub use client::{Answer, Client};
 pub use host::TestHost;

@@ -1,0 +1,137 @@
+//! What stands in an inventory and what a simulated metastore holds, in one comparable form.
+//!
+//! The form is made independently on either side: from the host's store through its own reads, and from the simulator's
+//! model without a connector in between.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use wharfinger::{
+    db::{Db, ObjectRef, objects::Search},
+    model::{object::RemoteStatus, path::ObjectPath, sight::Sight},
+};
+use wharfinger_simulators::unity_catalog::{Metastore, model};
+
+/// An object, as far as both sides know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// As the API spells it.
+    pub object_type: String,
+    /// The platform's own id.
+    pub remote_id: Option<String>,
+    /// The platform's comment.
+    pub comment: Option<String>,
+    /// Whether the platform has it, as far as the inventory knows.
+    pub present: bool,
+    /// None: not known.
+    pub columns: Option<Vec<Column>>,
+}
+
+/// A column: name, type, nullability, comment, position.
+pub type Column = (String, String, Option<bool>, Option<String>, Option<i64>);
+
+/// Objects by their path below the connection.
+pub type Inventory = BTreeMap<Vec<String>, Entry>;
+
+/// What a metastore holds that an administrator sees.
+#[must_use]
+pub fn of_metastore(metastore: &Metastore) -> Inventory {
+    let mut inventory = Inventory::new();
+    for (catalog_name, catalog) in metastore.catalogs.iter().filter(|(_, c)| c.catalog_type != "INTERNAL_CATALOG") {
+        inventory.insert(vec![catalog_name.clone()], container("database", &catalog.facts));
+        for (schema_name, schema) in &catalog.schemas {
+            inventory.insert(vec![catalog_name.clone(), schema_name.clone()], container("schema", &schema.facts));
+            for (table_name, table) in &schema.tables {
+                let path = vec![catalog_name.clone(), schema_name.clone(), table_name.clone()];
+                inventory.insert(path, of_table(table));
+            }
+        }
+    }
+    inventory
+}
+
+fn container(object_type: &str, facts: &model::Facts) -> Entry {
+    Entry {
+        object_type: object_type.to_owned(),
+        // Catalogs and schemas are known by id only where the dialect tells it; see `without_container_ids`.
+        remote_id: Some(facts.id.to_string()),
+        comment: facts.comment.clone(),
+        present: true,
+        columns: None,
+    }
+}
+
+fn of_table(table: &model::Table) -> Entry {
+    let object_type = match table.table_type.as_ref() {
+        "MANAGED" => "table",
+        "EXTERNAL" => "external_table",
+        "FOREIGN" => "foreign_table",
+        "MANAGED_SHALLOW_CLONE" | "EXTERNAL_SHALLOW_CLONE" => "shallow_clone",
+        other => &other.to_lowercase(),
+    };
+    let columns = table
+        .columns
+        .iter()
+        .map(|c| {
+            (c.name.clone(), c.data_type.to_string(), Some(c.nullable), c.comment.clone(), Some(i64::from(c.position)))
+        })
+        .collect();
+    Entry { object_type: object_type.to_owned(), columns: Some(columns), ..container("", &table.facts) }
+}
+
+/// What a host's store holds below a connection.
+pub async fn of_host(db: &Db, key: &str) -> anyhow::Result<Inventory> {
+    let root = ObjectRef::Path(ObjectPath::from_segments([key])?, String::new());
+    let mut inventory = Inventory::new();
+    let mut search = Search { root: Some(root), recursive: true, size: 500, ..Search::default() };
+    loop {
+        let found = db.search(&Sight::All, search.clone()).await.context("search")?;
+        for view in found.hits {
+            let path: Vec<String> = view.path.segments()[1..].iter().map(ToString::to_string).collect();
+            let columns = db.columns(&Sight::All, &ObjectRef::Id(view.id)).await?;
+            let columns = columns
+                .map(|all| all.into_iter().map(|c| (c.name, c.data_type, c.nullable, c.comment, c.position)).collect());
+            let entry = Entry {
+                object_type: view.facts.object_type,
+                remote_id: view.facts.remote_id,
+                comment: view.facts.comment,
+                present: view.remote_status == RemoteStatus::Present,
+                columns,
+            };
+            anyhow::ensure!(inventory.insert(path.clone(), entry).is_none(), "{path:?} stands there twice");
+        }
+        search.cursor = found.next;
+        if search.cursor.is_none() {
+            return Ok(inventory);
+        }
+    }
+}
+
+/// The same without what the platform no longer has.
+#[must_use]
+pub fn present(inventory: Inventory) -> Inventory {
+    inventory.into_iter().filter(|(_, entry)| entry.present).collect()
+}
+
+/// Ids of containers left out: the workspace's API does not tell all of them.
+#[must_use]
+pub fn without_container_ids(mut inventory: Inventory) -> Inventory {
+    for (path, entry) in &mut inventory {
+        if path.len() < 3 {
+            entry.remote_id = None;
+        }
+    }
+    inventory
+}
+
+/// The differences, one line each, at most 20; empty when the two are equal.
+#[must_use]
+pub fn differences(expected: &Inventory, found: &Inventory) -> String {
+    let paths: std::collections::BTreeSet<_> = expected.keys().chain(found.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| expected.get(*path) != found.get(*path))
+        .take(20)
+        .map(|path| format!("{path:?}\n  expected {:?}\n  found    {:?}\n", expected.get(path), found.get(path)))
+        .collect()
+}
