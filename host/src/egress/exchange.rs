@@ -42,6 +42,7 @@ struct Answer {
 /// Runs the exchange, with repeats, and adds what it takes.
 pub(super) async fn run(exchange: &Exchange, with: &With<'_>, means: Means<'_>) -> Result<Grants, SendError> {
     let url = means.places.exchange(exchange.url.iter(), &with.context.config)?;
+    let mut unanswered = 0;
     for repeat in 0.. {
         let (asked, error) = match attempt(exchange, with, &url, means).await {
             Ok(answer) if condition::as_expected(exchange.ok.as_ref(), answer.status, &answer.json) => {
@@ -54,8 +55,13 @@ pub(super) async fn run(exchange: &Exchange, with: &With<'_>, means: Means<'_>) 
                 }
                 (retry::retry_after(&answer.headers), error)
             }
-            Err(Failed { error, again: Again::Never }) => return Err(error),
-            Err(Failed { error, .. }) => (None, error),
+            Err(failed) => {
+                unanswered += 1;
+                if !failed.may_be_repeated(true) || unanswered > retry::MAX_UNANSWERED {
+                    return Err(failed.error);
+                }
+                (None, failed.error)
+            }
         };
         if !means.pacing.wait(repeat, asked, means.budget).await {
             return Err(error);

@@ -15,6 +15,9 @@ use crate::clock::Clock;
 /// Longest wait that is understood; more is the same as never.
 const MAX_ASKED: Duration = Duration::from_secs(24 * 3600);
 
+/// Times that a request without any answer is sent again: a host that is not there should be told soon.
+pub(super) const MAX_UNANSWERED: u32 = 3;
+
 /// How long the pauses between repeats are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pacing {
@@ -106,7 +109,7 @@ mod tests {
             (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT"), date], Some(30)),
             (vec![("retry-after", "Sun, 06 Nov 1994 08:00:00 GMT"), date], Some(0)),
             (vec![("retry-after", "Sun, 06 Nov 1994 08:50:07 GMT")], Some(0)),
-            (vec![("retry-after", "Fri, 31 Dec 9998 23:59:59 GMT"), date], Some(86_400)),
+            (vec![("retry-after", "Tue, 01 Jan 2030 00:00:00 GMT"), date], Some(86_400)),
             (vec![("retry-after", "soon")], None),
             (vec![("retry-after", "-5")], None),
             (vec![("retry-after", "1.5")], None),

@@ -50,7 +50,8 @@ impl Places {
         let connection = Url::parse(&address.to_string()).map_err(|_| invalid())?;
         let origin = Origin::of(&connection).ok_or_else(invalid)?;
         // A host name with a slash or an at sign in it would have moved into another part of the URL.
-        if connection.path() != "/" || !connection.username().is_empty() || connection.query().is_some() {
+        let bare = connection.path() == "/" && connection.query().is_none() && connection.fragment().is_none();
+        if !bare || !connection.username().is_empty() || connection.password().is_some() {
             return Err(invalid());
         }
         if origin.insecure() && !allow_insecure {

@@ -36,6 +36,17 @@ pub(super) enum Again {
     Never,
 }
 
+impl Failed {
+    /// `repeatable`: whether the request may arrive twice.
+    pub(super) fn may_be_repeated(&self, repeatable: bool) -> bool {
+        match self.again {
+            Again::Unsent => true,
+            Again::IfRepeatable => repeatable,
+            Again::Never => false,
+        }
+    }
+}
+
 impl Wire {
     /// Sends, and returns with the head of the answer.
     pub(super) async fn send(
@@ -106,8 +117,14 @@ fn failed(error: &reqwest::Error) -> Failed {
     Failed { error, again }
 }
 
-/// TLS errors travel inside I/O errors, whose source skips them.
+/// TLS errors travel inside I/O errors, several deep, and the source of those skips what is right inside.
 fn io_inner_is_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    inner.is_some_and(|inner| inner.is::<rustls::Error>())
+    let mut inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    while let Some(error) = inner {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    }
+    false
 }

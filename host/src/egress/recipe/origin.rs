@@ -96,7 +96,10 @@ fn literal(text: &str) -> Result<Url, InvalidOrigin> {
     let url = Url::parse(text).map_err(|_| fail())?;
     let canonical = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
     let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    if url.scheme() == "https" && url.domain().is_some() && plain && url.fragment().is_none() && canonical {
+    // A URL may hold an asterisk in its host; taken for a pattern, it would mean more than it does.
+    let named =
+        url.domain().is_some_and(|d| d.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_')));
+    if url.scheme() == "https" && named && plain && url.fragment().is_none() && canonical {
         Ok(url)
     } else {
         Err(fail())

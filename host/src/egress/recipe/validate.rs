@@ -6,6 +6,8 @@
 
 mod exchange;
 mod property;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

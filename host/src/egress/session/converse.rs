@@ -60,7 +60,7 @@ impl Session {
 
     async fn converse(&self, request: &Admitted, body: Body, budget: &Budget) -> Result<Answer, SendError> {
         let mut expired: Option<Arc<Grant>> = None;
-        let mut repeat = 0;
+        let (mut repeat, mut unanswered) = (0, 0);
         loop {
             let grant = self.grant(request, expired.as_deref(), budget).await?;
             let (asked, result) = match self.attempt(request, &grant, repeat > 0, body, budget).await {
@@ -74,9 +74,13 @@ impl Session {
                     }
                     Verdict::Again => (retry::retry_after(&answer.headers), finished(answer)),
                 },
-                Err(Failed { error, again: Again::Unsent }) => (None, Err(error)),
-                Err(Failed { error, again: Again::IfRepeatable }) if request.repeatable => (None, Err(error)),
-                Err(Failed { error, .. }) => return Err(error),
+                Err(failed) => {
+                    unanswered += 1;
+                    if !failed.may_be_repeated(request.repeatable) || unanswered > retry::MAX_UNANSWERED {
+                        return Err(failed.error);
+                    }
+                    (None, Err(failed.error))
+                }
             };
             if !self.pacing.wait(repeat, asked, budget).await {
                 return result;
