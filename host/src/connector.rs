@@ -37,7 +37,7 @@ use self::{
 };
 use crate::{
     egress::{
-        session::{Egress, SendError, SendErrorKind, Session, SessionSpec},
+        session::{Egress, SendError, Session, SessionSpec},
         vault::Secrets,
     },
     model::{
@@ -49,11 +49,13 @@ use crate::{
 };
 pub use descriptor::{Descriptor, Registration};
 pub use error::{CallError, ErrorCode};
+pub use limits::Limits;
 
 /// The connectors that are installed.
 #[derive(Clone)]
 pub struct Connectors {
     guests: Arc<Guests>,
+    limits: Limits,
     /// By technology: the one that serves it now. Calls under way keep the one they began with.
     installed: Arc<RwLock<BTreeMap<String, Arc<Connector>>>>,
 }
@@ -65,6 +67,7 @@ pub struct Connector {
     /// SHA-256 of the component, in hexadecimal.
     pub digest: String,
     label: Arc<str>,
+    limits: Limits,
     guests: Arc<Guests>,
     component: InstancePre<State>,
     exports: Arc<Exports>,
@@ -114,7 +117,12 @@ pub struct Outcome {
 impl Connectors {
     /// The engine, with no connector in it.
     pub fn new() -> anyhow::Result<Self> {
-        Ok(Self { guests: Arc::new(Guests::new()?), installed: Arc::default() })
+        Self::with_limits(Limits::default())
+    }
+
+    /// The engine, with other limits than the default.
+    pub fn with_limits(limits: Limits) -> anyhow::Result<Self> {
+        Ok(Self { guests: Arc::new(Guests::new()?), limits, installed: Arc::default() })
     }
 
     /// Loads the components inside the binary.
@@ -127,7 +135,7 @@ impl Connectors {
 
     /// Loads a component: audit, compile, describe. One of the same technology is replaced.
     pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
-        let connector = Arc::new(loader::load(&self.guests, bytes).await?);
+        let connector = Arc::new(loader::load(&self.guests, self.limits, bytes).await?);
         let technology = connector.descriptor.technology.to_string();
         tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
         self.installed.write().unwrap_or_else(PoisonError::into_inner).insert(technology, connector.clone());
@@ -333,7 +341,7 @@ impl Connector {
         F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R> + Send + 'static,
     {
         let grant = Grant { session: Some(session.clone()), label: self.label.clone(), io: Handle::current() };
-        instance::call(&self.guests, &self.component, times, grant, work).await
+        instance::call(&self.guests, &self.component, times.scaled(self.limits), grant, work).await
     }
 
     /// The configuration as guests get it: without secrets, with the bare host name, and with the origin beside it.
@@ -360,14 +368,6 @@ fn unsupported(interface: &str) -> CallError {
 }
 
 fn no_session(error: SendError) -> CallError {
-    let code = match error.kind {
-        SendErrorKind::Denied | SendErrorKind::SecretReflected => ErrorCode::Denied,
-        SendErrorKind::Unauthenticated => ErrorCode::Unauthenticated,
-        SendErrorKind::InvalidConfig => ErrorCode::InvalidConfig,
-        SendErrorKind::Unavailable => ErrorCode::Unavailable,
-        SendErrorKind::RateLimited => ErrorCode::RateLimited,
-        SendErrorKind::TooLarge => ErrorCode::TooLarge,
-        SendErrorKind::TimedOut => ErrorCode::TimedOut,
-    };
+    let code = ErrorCode::from_text(error.kind.code());
     CallError { detail: error.operator, retry_after: error.retry_after, ..CallError::new(code, error.message) }
 }

@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod guests;
 mod kill;
 mod pages;
 mod sync;

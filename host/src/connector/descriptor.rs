@@ -121,6 +121,7 @@ impl Descriptor {
         errors.extend(method.into_iter().flat_map(|m| self.missing(&config, m)));
         let host_managed = self.host_managed(native_integration).map_err(|e| errors.push(e)).ok().flatten();
         let (true, Some(method), Ok(address)) = (errors.is_empty(), method, address) else {
+            errors.sort_by(|a, b| a.pointer.cmp(&b.pointer));
             errors.dedup();
             return Err(errors);
         };

@@ -169,14 +169,14 @@ impl CallError {
         let name = times.name;
         let error = match ended {
             Ended::Late => {
-                let message = format!("{name} took longer than {} s", times.wall.as_secs());
+                let message = format!("{name} took longer than {:?}", times.wall);
                 return Self::new(ErrorCode::TimedOut, message);
             }
             Ended::Trapped(error) => error,
         };
         let found = |code, message| Self { detail: last_words(state), ..Self::new(code, message) };
         if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
-            let message = format!("{name} computed for more than {} s", times.cpu.as_secs());
+            let message = format!("{name} computed for more than {:?}", times.cpu);
             return found(ErrorCode::BudgetExhausted, message);
         }
         if let Some(denied) = state.limiter.denied() {

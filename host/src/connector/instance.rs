@@ -14,7 +14,7 @@ use std::{
 };
 
 use tokio::task::JoinSet;
-use tracing::Instrument;
+use tracing::instrument::{Instrument, WithSubscriber};
 use wasmtime::{
     Store, UpdateDeadline,
     component::{Instance, InstancePre},
@@ -55,7 +55,8 @@ where
             let _permit = permit;
             run(&component, times, grant, work).await
         }
-        .in_current_span(),
+        .in_current_span()
+        .with_current_subscriber(),
         threads,
     );
     match task.join_next().await {

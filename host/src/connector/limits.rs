@@ -52,6 +52,19 @@ pub(super) const MAX_MESSAGE: usize = 4096;
 /// How often the epoch ticks.
 pub(super) const TICK: Duration = Duration::from_millis(10);
 
+/// What an operator may change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// The time that calls may take, as a multiple of the default. (That of `describe` is fixed.)
+    pub time_factor: f32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { time_factor: 1.0 }
+    }
+}
+
 /// How long one operation may take.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
@@ -64,7 +77,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub(super) const DESCRIBE: Self = Self::new("describe", 5, 5);
+    pub(super) const DESCRIBE: Self = Self::new("describe", 5, 3);
     pub(super) const CHECK: Self = Self::new("check", 60, 10);
     pub(super) const PLAN: Self = Self::new("plan", 60, 10);
     pub(super) const READ: Self = Self::new("read", 120, 30);
@@ -73,6 +86,13 @@ impl Times {
 
     const fn new(name: &'static str, wall: u64, cpu: u64) -> Self {
         Self { name, wall: Duration::from_secs(wall), cpu: Duration::from_secs(cpu) }
+    }
+
+    /// The times that an operator chose.
+    pub(super) fn scaled(self, limits: Limits) -> Self {
+        // Not less than a tick, whatever is asked for.
+        let scale = |time: Duration| time.mul_f32(limits.time_factor.clamp(0.001, 1000.0)).max(TICK);
+        Self { wall: scale(self.wall), cpu: scale(self.cpu), ..self }
     }
 
     /// When host calls give up: early enough for the guest to hear of it and to return what it has.

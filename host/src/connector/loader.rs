@@ -13,14 +13,14 @@ use super::{
     Connector, Descriptor, audit,
     engine::Guests,
     error::{CallError, LoadError, clean},
-    instance::{self},
-    limits::{MAX_MESSAGE, Times},
+    instance,
+    limits::{Limits, MAX_MESSAGE, Times},
     state::{Grant, State},
     v0_1::Exports,
 };
 
 /// Loads a component.
-pub(super) async fn load(guests: &Arc<Guests>, bytes: &[u8]) -> Result<Connector, LoadError> {
+pub(super) async fn load(guests: &Arc<Guests>, limits: Limits, bytes: &[u8]) -> Result<Connector, LoadError> {
     audit::audit(bytes)?;
     let digest = hex(digest::digest(&digest::SHA256, bytes).as_ref());
     let component = compile(guests, bytes, &digest).await?;
@@ -31,7 +31,7 @@ pub(super) async fn load(guests: &Arc<Guests>, bytes: &[u8]) -> Result<Connector
     let exports = Arc::new(exports);
     let descriptor = Descriptor::parse(&describe(guests, &component, &exports).await?)?;
     let label = format!("{} {}", descriptor.name, descriptor.version).into();
-    Ok(Connector { descriptor, digest, label, guests: guests.clone(), component, exports })
+    Ok(Connector { descriptor, digest, label, limits, guests: guests.clone(), component, exports })
 }
 
 /// Compiles and links on a thread for what takes long. (Half a second for an ordinary component.)
@@ -87,3 +87,6 @@ async fn describe(
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |text, byte| text + &format!("{byte:02x}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,34 +82,12 @@ fn typed_by_people(text: &str) -> Result<(), InvalidName> {
     Ok(())
 }
 
-impl FromStr for Ident {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        bounded(text)?;
-        Ok(Self(text.to_owned()))
+fn key(text: &str) -> Result<(), InvalidName> {
+    typed_by_people(text)?;
+    if text == "." || text == ".." || RESERVED_KEYS.contains(&text) {
+        return Err(InvalidName::Reserved);
     }
-}
-
-impl FromStr for ConnectionKey {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        typed_by_people(text)?;
-        if text == "." || text == ".." || RESERVED_KEYS.contains(&text) {
-            return Err(InvalidName::Reserved);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl FromStr for Technology {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, InvalidName> {
-        typed_by_people(text)?;
-        Ok(Self(text.to_owned()))
-    }
+    Ok(())
 }
 
 impl From<ConnectionKey> for Ident {
@@ -120,7 +98,7 @@ impl From<ConnectionKey> for Ident {
 }
 
 macro_rules! text {
-    ($name:ident) => {
+    ($name:ident, $check:ident) => {
         impl $name {
             /// The name as it is written.
             #[must_use]
@@ -145,7 +123,17 @@ macro_rules! text {
             type Error = InvalidName;
 
             fn try_from(text: String) -> Result<Self, InvalidName> {
-                text.parse()
+                $check(&text)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                $check(text)?;
+                Ok(Self(text.to_owned()))
             }
         }
 
@@ -157,9 +145,9 @@ macro_rules! text {
     };
 }
 
-text!(Ident);
-text!(ConnectionKey);
-text!(Technology);
+text!(Ident, bounded);
+text!(ConnectionKey, key);
+text!(Technology, typed_by_people);
 
 #[cfg(test)]
 mod tests {

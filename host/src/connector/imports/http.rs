@@ -18,7 +18,7 @@ use crate::{
             types::Error,
         },
     },
-    egress::session::{self, Budget, OpenResponse, SendError, SendErrorKind, Session},
+    egress::session::{self, Budget, OpenResponse, SendError, Session},
 };
 
 /// Largest piece of a body.
@@ -213,22 +213,10 @@ fn translated(request: Request) -> session::Request {
     }
 }
 
-/// What the guest hears of a failed request; what only the operator may know goes to the log.
+/// What the guest hears of a failed request. (The session told the operator what only he may know.)
 fn error(error: SendError) -> Error {
-    if let Some(operator) = &error.operator {
-        tracing::warn!(reason = %error.message, "a connector's request was not sent: {operator}");
-    }
-    let code = match error.kind {
-        SendErrorKind::Denied | SendErrorKind::SecretReflected => "denied",
-        SendErrorKind::Unauthenticated => "unauthenticated",
-        SendErrorKind::InvalidConfig => "invalid-config",
-        SendErrorKind::Unavailable => "unavailable",
-        SendErrorKind::RateLimited => "rate-limited",
-        SendErrorKind::TooLarge => "too-large",
-        SendErrorKind::TimedOut => "timed-out",
-    };
     let retry_after_ms = error.retry_after.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-    Error { retry_after_ms, ..plain(code, error.message) }
+    Error { retry_after_ms, ..plain(error.kind.code(), error.message) }
 }
 
 fn nothing_granted() -> Error {
