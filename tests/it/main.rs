@@ -5,5 +5,6 @@ mod cli;
 mod guests;
 mod kill;
 mod pages;
+mod recordings;
 mod sync;
 mod tidy;

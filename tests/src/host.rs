@@ -37,7 +37,12 @@ pub struct TestHost {
 impl TempDir {
     /// A new one.
     pub fn new() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("wharfinger-test-{}", Uuid::now_v7()));
+        Self::below(&std::env::temp_dir())
+    }
+
+    /// A new one inside another.
+    pub fn below(parent: &Path) -> anyhow::Result<Self> {
+        let dir = parent.join(format!("wharfinger-test-{}", Uuid::now_v7()));
         std::fs::create_dir_all(&dir)?;
         Ok(Self(dir))
     }

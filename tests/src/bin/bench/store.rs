@@ -1,0 +1,91 @@
+//! What lies in a host's store after a sync, read while no host has it open.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value};
+use serde::{Deserialize, Serialize};
+
+/// Rows of an object: its own, its columns, its place, its remote id.
+pub(crate) const OBJECTS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("objects/1");
+pub(crate) const COLUMNS: TableDefinition<'static, u128, &[u8]> = TableDefinition::new("columns/1");
+pub(crate) const CHILDREN: TableDefinition<'static, (u128, &str, &str), u128> = TableDefinition::new("children/1");
+pub(crate) const REMOTE_IDS: TableDefinition<'static, (u128, &str), u128> = TableDefinition::new("remote_ids/1");
+const CHANGES: TableDefinition<'static, (u128, u64), &[u8]> = TableDefinition::new("changes/1");
+const META: TableDefinition<'static, &str, u128> = TableDefinition::new("meta/1");
+
+/// Sums over the rows of the tables above.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Sizes {
+    pub(crate) objects: u64,
+    pub(crate) object_bytes: u64,
+    pub(crate) column_rows: u64,
+    pub(crate) column_bytes: u64,
+}
+
+/// The inventory's rows as digests, with sizes.
+pub(crate) struct Snapshot {
+    rows: BTreeMap<(&'static str, u64), u64>,
+    pub(crate) sizes: Sizes,
+    /// Commits that changed the inventory.
+    pub(crate) commits: u64,
+}
+
+/// The store of a host that was started in a directory.
+pub(crate) fn file(dir: &Path) -> PathBuf {
+    dir.join("data/wharfinger.redb")
+}
+
+impl Snapshot {
+    /// Reads a store.
+    pub(crate) fn of(file: &Path) -> Result<Self> {
+        let database = Database::open(file).with_context(|| format!("open {}", file.display()))?;
+        let transaction = database.begin_read()?;
+        let mut rows = BTreeMap::new();
+        let (objects, object_bytes) = digest(&transaction, OBJECTS, "objects", &mut rows)?;
+        let (column_rows, column_bytes) = digest(&transaction, COLUMNS, "columns", &mut rows)?;
+        digest(&transaction, CHILDREN, "children", &mut rows)?;
+        digest(&transaction, REMOTE_IDS, "remote_ids", &mut rows)?;
+        digest(&transaction, CHANGES, "changes", &mut rows)?;
+        let commits = transaction.open_table(META)?.get("commit")?.map_or(1, |row| row.value());
+        let sizes = Sizes { objects, object_bytes, column_rows, column_bytes };
+        Ok(Self { rows, sizes, commits: u64::try_from(commits)?.max(1) })
+    }
+
+    /// Rows that are new, gone or other than in an earlier snapshot.
+    pub(crate) fn rows_unlike(&self, before: &Self) -> u64 {
+        let changed = self.rows.iter().filter(|(key, row)| before.rows.get(key) != Some(row)).count();
+        let gone = before.rows.keys().filter(|key| !self.rows.contains_key(key)).count();
+        (changed + gone) as u64
+    }
+}
+
+/// Adds a table's rows; gives their number and the bytes of their values.
+fn digest<K: Key + 'static, V: Value + 'static>(
+    transaction: &ReadTransaction,
+    table: TableDefinition<'_, K, V>,
+    name: &'static str,
+    rows: &mut BTreeMap<(&'static str, u64), u64>,
+) -> Result<(u64, u64)> {
+    let (mut count, mut bytes) = (0, 0);
+    for row in transaction.open_table(table).with_context(|| format!("open the table {name}"))?.iter()? {
+        let (key, value) = row?;
+        let (key, value) = (key.value(), value.value());
+        let (key, value) = (K::as_bytes(&key), V::as_bytes(&value));
+        count += 1;
+        bytes += value.as_ref().len() as u64;
+        rows.insert((name, hash(key.as_ref())), hash(value.as_ref()));
+    }
+    Ok((count, bytes))
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
+}
