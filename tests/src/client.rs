@@ -43,7 +43,6 @@ impl Client {
     }
 
     /// A request that can still be changed.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base)).timeout(Duration::from_secs(120));
         match &self.key {

@@ -117,7 +117,7 @@ impl Api {
             if terminal {
                 jobs.iter().for_each(|job| eprint!("\r\x1b[K{}", progress(job)));
             }
-            if jobs.iter().all(|job| has_ended(job)) {
+            if jobs.iter().all(has_ended) {
                 if terminal {
                     eprint!("\r\x1b[K");
                 }
