@@ -170,11 +170,11 @@ async fn a_failing_listing_never_makes_anything_missing() -> anyhow::Result<()> 
     let host = TestHost::start().await?;
     host.client().register(&platform.payload(KEY)).await?;
     let whole = of_host(host.app().db(), KEY).await?;
-    for (what, fault) in [
-        ("not found", Fault::error(404, "SCHEMA_DOES_NOT_EXIST", "Schema does not exist.")),
-        ("no right", Fault::error(403, "PERMISSION_DENIED", "User does not have USE SCHEMA.")),
-        ("sign-in page", Fault::Html { status: 200 }),
-        ("truncated", Fault::Truncate { after: 500 }),
+    for (what, is_lasting, fault) in [
+        ("not found", true, Fault::error(404, "SCHEMA_DOES_NOT_EXIST", "Schema does not exist.")),
+        ("no right", true, Fault::error(403, "PERMISSION_DENIED", "User does not have USE SCHEMA.")),
+        ("sign-in page", false, Fault::Html { status: 200 }),
+        ("truncated", false, Fault::Truncate { after: 500 }),
     ] {
         platform.fault(Rule::always("/tables", fault).from(2).every(2));
         let answer = host.client().post("/data/crawl/My%20Lake", &serde_json::json!({})).await?.expect(202)?;
@@ -182,7 +182,9 @@ async fn a_failing_listing_never_makes_anything_missing() -> anyhow::Result<()> 
         platform.clear_faults();
         let found = of_host(host.app().db(), KEY).await?;
         assert_eq!(differences(&whole, &found), "", "{what}: {jobs:?}");
-        assert!(jobs[0]["output"]["errors"].as_array().is_some_and(|e| !e.is_empty()), "{what} is reported: {jobs:?}");
+        // What passes is tried again; what lasts is told.
+        let told = jobs[0]["output"]["errors"].as_array().is_some_and(|errors| !errors.is_empty());
+        assert_eq!(told, is_lasting, "{what}: {jobs:?}");
     }
     host.client().sync("My%20Lake").await?;
     assert_equal(&host, &platform).await?;
@@ -219,6 +221,12 @@ async fn hostile_names_come_through_as_they_are() -> anyhow::Result<()> {
         assert_equal(&host, &platform).await?;
         // Each object is found under its own URL, and is the one that was asked for.
         for object in host.client().descendants("My%20Lake").await? {
+            // Clients take `%2E%2E` for the folder above; such a name is asked for by id.
+            if object["objectPath"].as_array().expect("path").iter().any(|name| name == "." || name == "..") {
+                let id = object["id"].as_str().expect("id");
+                host.client().get(&format!("/data/object?id={id}")).await?.expect(200)?;
+                continue;
+            }
             let url = object["objectPath"]
                 .as_array()
                 .expect("path")
