@@ -18,11 +18,8 @@ pub fn document() -> Value {
 }
 
 fn build(table: &[Route]) -> Value {
-    let mut settings = SchemaSettings::draft2020_12();
-    settings.definitions_path = "/components/schemas".into();
-    settings.meta_schema = None;
-    let mut schemas = settings.into_generator();
-    let error = schemas.subschema_for::<ErrorBody>().to_value();
+    let mut schemas = Schemas::new();
+    let error = schemas.sent.subschema_for::<ErrorBody>().to_value();
     let mut paths = Map::new();
     for route in table {
         for path in route.paths() {
@@ -42,18 +39,39 @@ fn build(table: &[Route]) -> Value {
         "servers": [{ "url": "/" }],
         "paths": paths,
         "components": {
-            "schemas": schemas.take_definitions(true),
+            "schemas": schemas.definitions(),
             "securitySchemes": { "apiKey": { "type": "http", "scheme": "bearer" } }
         }
     })
 }
 
-fn operation(route: &Route, path: &str, schemas: &mut SchemaGenerator, error: &Value) -> Value {
+/// A field that may be left out of a body that comes in need not be one that an answer may lack, and the other way round.
+struct Schemas {
+    taken: SchemaGenerator,
+    sent: SchemaGenerator,
+}
+
+impl Schemas {
+    fn new() -> Self {
+        let mut settings = SchemaSettings::draft2020_12();
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+        Self { taken: settings.clone().into_generator(), sent: settings.for_serialize().into_generator() }
+    }
+
+    fn definitions(mut self) -> Map<String, Value> {
+        let mut all = self.taken.take_definitions(true);
+        all.extend(self.sent.take_definitions(true));
+        all
+    }
+}
+
+fn operation(route: &Route, path: &str, schemas: &mut Schemas, error: &Value) -> Value {
     let mut responses = Map::new();
     let success = match route.response {
         Some(schema) => json!({
             "description": "Done",
-            "content": { "application/json": { "schema": schema(schemas).to_value() } }
+            "content": { "application/json": { "schema": schema(&mut schemas.sent).to_value() } }
         }),
         None => json!({ "description": "Done" }),
     };
@@ -73,7 +91,7 @@ fn operation(route: &Route, path: &str, schemas: &mut SchemaGenerator, error: &V
     });
     if let Some(schema) = route.request {
         let body =
-            json!({ "required": true, "content": { "application/json": { "schema": schema(schemas).to_value() } } });
+            json!({ "required": true, "content": { "application/json": { "schema": schema(&mut schemas.taken).to_value() } } });
         operation["requestBody"] = body;
     }
     operation
