@@ -90,8 +90,7 @@ fn operation(route: &Route, path: &str, schemas: &mut Schemas, error: &Value) ->
         "security": if route.access == Access::Public { json!([]) } else { json!([{ "apiKey": [] }]) },
     });
     if let Some(schema) = route.request {
-        let body =
-            json!({ "required": true, "content": { "application/json": { "schema": schema(&mut schemas.taken).to_value() } } });
+        let body = json!({ "required": true, "content": { "application/json": { "schema": schema(&mut schemas.taken).to_value() } } });
         operation["requestBody"] = body;
     }
     operation
@@ -196,6 +195,19 @@ mod tests {
         }
         let rows: usize = routes::table().iter().map(|r| r.paths().len()).sum();
         assert_eq!(operations, rows, "no row hides another");
+    }
+
+    #[test]
+    fn a_name_means_the_same_on_the_way_in_and_out() {
+        let mut schemas = Schemas::new();
+        for route in routes::table() {
+            route.request.map(|schema| schema(&mut schemas.taken));
+            route.response.map(|schema| schema(&mut schemas.sent));
+        }
+        let sent = schemas.sent.take_definitions(true);
+        for (name, taken) in schemas.taken.take_definitions(true) {
+            assert!(sent.get(&name).is_none_or(|other| *other == taken), "{name}");
+        }
     }
 
     #[test]
