@@ -36,8 +36,9 @@ impl Process {
         let port = free_port()?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
         let child = Command::new(env!("CARGO_BIN_EXE_host"))
-            .args(["--config".as_ref(), config.as_os_str()])
-            .args(["serve", "--data-dir"])
+            .args(["serve", "--config"])
+            .arg(config)
+            .arg("--data-dir")
             .arg(dir.join("data"))
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .env("WHARFINGER_ADMIN_KEY_FILE", key)
@@ -83,25 +84,26 @@ async fn killed_at_any_moment_of_a_sync_the_next_start_goes_on() -> anyhow::Resu
     let mut random = Random::new(seed);
     let shape = Shape { catalogs: 4, schemas: 5, tables: 100, columns: 5, names: Names::Plain };
     let platform = UnityCatalog::start(Options::new(shape.generate(seed))).await?;
-    platform.set_latency(Duration::from_millis(8));
+    platform.set_latency(Duration::from_millis(120));
     let dir = TempDir::new()?;
 
     let mut process = Process::start(dir.path()).await?;
     process.client.post("/data/connection", &platform.payload("Lake")).await?.expect(201)?;
     let mut unfinished = 0;
     for round in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(random.below(900) as u64)).await;
+        tokio::time::sleep(Duration::from_millis(random.below(1500) as u64)).await;
         process.kill()?;
         mutate(&platform, &mut random, round)?;
         process = Process::start(dir.path()).await?;
         let jobs = process.client.get("/jobs/search?size=1").await?.expect(200)?;
-        let state = jobs.json["jobs"][0]["state"].as_str().unwrap_or_default().to_owned();
-        if state == "completed" {
-            let body = serde_json::json!({ "forceRecursive": random.one_in(3) });
-            process.client.post("/data/crawl/Lake", &body).await?.expect(202)?;
-        } else {
-            anyhow::ensure!(["created", "active", "retry"].contains(&state.as_str()), "round {round}: {}", jobs.text);
-            unfinished += 1;
+        let job = &jobs.json["jobs"][0];
+        match job["state"].as_str().unwrap_or_default() {
+            "completed" => {
+                let body = serde_json::json!({ "forceRecursive": random.one_in(3) });
+                process.client.post("/data/crawl/Lake", &body).await?.expect(202)?;
+            }
+            "created" | "active" | "retry" => unfinished += 1,
+            _ => anyhow::bail!("round {round}: {}", jobs.text),
         }
     }
     println!("{unfinished} of {KILLS} kills met an unfinished sync");

@@ -101,7 +101,9 @@ async fn hostile_host() -> anyhow::Result<(TestHost, UnityCatalog)> {
     let shape = Shape { catalogs: 2, schemas: 2, tables: 60, columns: 20, names: Names::Hostile };
     let platform = UnityCatalog::start(Options::new(shape.generate(7))).await?;
     let host = TestHost::start().await?;
-    host.client().register(&platform.payload("Bad <b>names</b>")).await?;
+    let mut payload = platform.payload("Bad <b>names</b>");
+    payload.as_object_mut().context("payload")?.remove("settings");
+    host.client().register(&payload).await?;
     // Columns of disabled tables are read only when asked for.
     let answer =
         host.client().post("/data/crawl/Bad%20%3Cb%3Enames%3C%2Fb%3E", &json!({ "forceRecursive": true })).await?;

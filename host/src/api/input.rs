@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use axum::{
-    body::Bytes,
+    body::{BodyDataStream, Bytes},
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
+use futures_util::StreamExt;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -20,6 +21,10 @@ use crate::{
 
 /// Most bytes of a body.
 pub const MAX_BODY: usize = 1024 * 1024;
+
+/// Most bytes of a refused body that are read and thrown away, and how long.
+const MAX_DISCARDED: usize = 64 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longest time that a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,31 +84,51 @@ fn unsupported(got: &str) -> ApiError {
     .hint("send it with `Content-Type: application/json`")
 }
 
-/// Reads the body, at most [`MAX_BODY`] bytes of it. One that says that it is longer is not read at all.
+/// Reads the body, at most [`MAX_BODY`] bytes of it. One that says that it is longer is refused at once.
 async fn bounded(request: Request) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than 1 MiB")
-            .hint("nothing that the API takes needs as much")
-    };
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let mut body = request.into_body().into_data_stream();
     if declared.is_some_and(|n| n > MAX_BODY as u64) {
+        discard(body);
         return Err(too_large());
     }
-    let read = axum::body::to_bytes(request.into_body(), MAX_BODY);
-    let read = tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| {
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "the body did not arrive within 30 seconds")
-    })?;
-    read.map_err(|error| {
-        // The limit is the only failure that is not the connection's own.
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(e) = cause {
-            if e.to_string().contains("length limit exceeded") {
-                return too_large();
+    let deadline = tokio::time::Instant::now() + BODY_TIMEOUT;
+    let mut bytes = Vec::new();
+    loop {
+        match tokio::time::timeout_at(deadline, body.next()).await {
+            Err(_) => {
+                let message = "the body did not arrive within 30 seconds";
+                return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", message));
             }
-            cause = e.source();
+            Ok(None) => return Ok(bytes.into()),
+            Ok(Some(Err(_))) => return Err(ApiError::bad_request("body-cut-off", "the body did not arrive whole")),
+            Ok(Some(Ok(piece))) if bytes.len() + piece.len() > MAX_BODY => {
+                discard(body);
+                return Err(too_large());
+            }
+            Ok(Some(Ok(piece))) => bytes.extend_from_slice(&piece),
         }
-        ApiError::bad_request("body-cut-off", "the body did not arrive whole")
-    })
+    }
+}
+
+fn too_large() -> ApiError {
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than 1 MiB")
+        .hint("nothing that the API takes needs as much")
+}
+
+/// Reads on and throws away, for a while: closing a connection on which a client still writes would take the answer
+/// from it that says why.
+fn discard(mut body: BodyDataStream) {
+    let reading = async move {
+        let mut left = MAX_DISCARDED;
+        while let Some(Ok(piece)) = body.next().await
+            && piece.len() < left
+        {
+            left -= piece.len();
+        }
+    };
+    #[allow(clippy::disallowed_methods, reason = "owns nothing but its connection, and ends by itself")]
+    tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, reading));
 }
 
 /// Parses a body; errors say where and what was expected.

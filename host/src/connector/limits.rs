@@ -91,7 +91,11 @@ impl Times {
     /// The times that an operator chose.
     pub(super) fn scaled(self, limits: Limits) -> Self {
         // Not less than a tick, whatever is asked for.
-        let scale = |time: Duration| time.mul_f32(limits.time_factor.clamp(0.001, 1000.0)).max(TICK);
+        // Whole milliseconds, because people read them.
+        let scale = |time: Duration| {
+            let scaled = time.mul_f32(limits.time_factor.clamp(0.001, 1000.0));
+            Duration::from_millis((scaled.as_secs_f64() * 1000.0).round() as u64).max(TICK)
+        };
         Self { wall: scale(self.wall), cpu: scale(self.cpu), ..self }
     }
 

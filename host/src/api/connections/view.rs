@@ -59,7 +59,7 @@ pub struct ConnectionJson {
     #[schemars(with = "Option<String>")]
     last_synced_at: Option<Timestamp>,
     /// After a change: what does not work, or was ignored.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
 }
 

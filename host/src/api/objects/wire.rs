@@ -216,7 +216,7 @@ pub struct HitsJson {
     /// How many there are in all.
     count: u64,
     /// There are more than `count`.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     count_is_lower_bound: bool,
     /// To be sent as `next` for the hits after these; null at the end.
     next: Option<String>,

@@ -29,6 +29,8 @@ impl Host for State {
         }
         let line = line(&message, &fields);
         if self.log.used + line.len() > MAX_LOG {
+            // Shorter lines do not slip through after it: what is dropped is everything from here on.
+            self.log.used = MAX_LOG;
             if !self.log.told {
                 self.log.told = true;
                 tracing::warn!(target: "guest", connector = %self.grant.label, "further lines of this operation are dropped: it logged 1 MiB");
