@@ -157,6 +157,7 @@ fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
     rows.doubts.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
     rows.unproven.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
     rows.moved.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
+    rows.recreated.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     rows.readers.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     rows.partitions.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     Ok(())

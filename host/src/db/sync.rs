@@ -10,6 +10,7 @@ mod ledger;
 mod listing;
 mod partitions;
 mod place;
+mod relocate;
 
 use std::time::Duration;
 

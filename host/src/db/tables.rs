@@ -105,6 +105,8 @@ tables! {
     unproven: "unproven/1", (u128, u128) => ();
     /// (job, object) → where it was before this job moved it (`PlaceRow`): what an id delivered twice is taken back to.
     moved: "moved/1", (u128, u128) => Bytes;
+    /// (job, remote id) → object that had it before it seemed to be made anew: a later page may show that it was renamed.
+    recreated: "recreated/1", (u128, &'static str) => u128;
     /// (job, scope as JSON) → listings of that container that are not done: only the last one can complete it.
     readers: "readers/1", (u128, &'static str) => u64;
     /// (job, partition) → (): partitions that the job knows; one that comes again is not read again.

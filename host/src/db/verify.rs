@@ -256,6 +256,7 @@ impl Check<'_> {
             .chain(self.rows.doubts.iter()?.map(|row| Ok(("doubts", row?.0.value().0))))
             .chain(self.rows.unproven.iter()?.map(|row| Ok(("unproven", row?.0.value().0))))
             .chain(self.rows.moved.iter()?.map(|row| Ok(("moved", row?.0.value().0))))
+            .chain(self.rows.recreated.iter()?.map(|row| Ok(("recreated", row?.0.value().0))))
             .chain(self.rows.readers.iter()?.map(|row| Ok(("readers", row?.0.value().0))))
             .chain(self.rows.partitions.iter()?.map(|row| Ok(("partitions", row?.0.value().0))))
             .collect::<Result<HashSet<_>, Fault>>()?;

@@ -6,9 +6,9 @@ use redb::ReadableTable as _;
 
 use super::{
     super::{
-        counters::{self, Counters},
+        counters::Counters,
         fault::Fault,
-        records::{ListedRow, ObjectRow, PlaceRow, decode, encode, kind_number, micros},
+        records::{ListedRow, ObjectRow, decode, encode, kind_number, micros},
         settings::store_overrides,
         tree::{self, DISPLACED, Node},
     },
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::model::{
     diff::{
-        ColumnsCase, ColumnsStep, FactChange, Identity, MAX_WORD_BYTES, Move, MoveRefused, What, bound_facts,
-        columns_step, diff_facts, identify, may_move,
+        ColumnsCase, ColumnsStep, FactChange, Identity, MAX_WORD_BYTES, What, bound_facts, columns_step, diff_facts,
+        identify,
     },
     id::ObjectId,
     object::{Facts, Kind, RemoteStatus},
@@ -27,15 +27,15 @@ use crate::model::{
 };
 
 /// A stored object in hand, and whether it has to be written.
-struct Held {
-    id: u128,
-    row: ObjectRow,
+pub(super) struct Held {
+    pub(super) id: u128,
+    pub(super) row: ObjectRow,
     /// Something that people see has changed.
-    changed: bool,
+    pub(super) changed: bool,
     /// It was missing.
-    returned: bool,
+    pub(super) returned: bool,
     /// Only what the host itself needs has changed.
-    noted: bool,
+    pub(super) noted: bool,
 }
 
 impl Ledger<'_, '_> {
@@ -110,7 +110,10 @@ impl Ledger<'_, '_> {
             Some(id) => Some(Node { id, row: self.stored(id)? }),
             None => None,
         };
-        let known = self.known_elsewhere(&scanned.facts, at.as_ref())?;
+        let mut known = self.known_elsewhere(&scanned.facts, at.as_ref())?;
+        if known.is_none() && at.as_ref().is_none_or(|node| node.row.remote_id != scanned.facts.remote_id) {
+            known = self.untangle(&scanned.facts, at.as_ref())?;
+        }
         if !self.concerns(at.as_ref(), known.as_deref()) {
             return Ok(());
         }
@@ -180,7 +183,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Whether this job has seen an object where it is.
-    fn was_seen(&mut self, id: u128, row: &ObjectRow) -> Result<bool, Fault> {
+    pub(super) fn was_seen(&mut self, id: u128, row: &ObjectRow) -> Result<bool, Fault> {
         if self.placed.contains(&id) {
             return Ok(true);
         }
@@ -192,118 +195,6 @@ impl Ledger<'_, '_> {
         let listed = self.rows.listed.get((parent, row.namespace.as_str()))?;
         let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
         Ok(row.mark() == RemoteStatus::Present && listed.is_some_and(|listed| listed.job == self.job_id))
-    }
-
-    /// Moves or renames the object that is known by the remote id to where it was delivered.
-    fn relocate(
-        &mut self,
-        container: &Container,
-        scanned: ScannedObject,
-        at: Option<Node>,
-        mover: Vec<Node>,
-    ) -> Result<(), Fault> {
-        let from = tree::remote_path_of(&mover)?;
-        let old_level = mover.len();
-        let Some(Node { id, row }) = mover.into_iter().last() else { return Ok(()) };
-        let new_level = container.lineage.len() + 1;
-        let is_back = at.is_none() && self.came_from(container, &scanned, id)?;
-        if is_back {
-            // It was moved away in this job, and now it is delivered where it was: the id stands in two places, and the
-            // move was none.
-            let (code, message) = refusal(MoveRefused::DuplicateRemoteId);
-            self.report(&from, code, message)?;
-        }
-        let it = Move {
-            seen_at_old_place: !is_back && self.was_seen(id, &row)?,
-            occupant_seen: match &at {
-                Some(at) => self.was_seen(at.id, &at.row)?,
-                None => false,
-            },
-            inside_itself: container.lineage.contains(&id),
-            too_deep: new_level > old_level && new_level + self.height(id, MAX_LEVEL)? > MAX_LEVEL,
-        };
-        if let Err(refused) = may_move(it) {
-            if let Some(at) = &at {
-                // Something is there, whatever it is: that much was seen.
-                self.see(container.id, &scanned.namespace, at.id);
-            }
-            let (code, message) = refusal(refused);
-            return self.report(&scanned.path, code, message);
-        }
-        if let Some(at) = at {
-            self.displace(at)?;
-        }
-        let held = self.shift(container, &scanned, id, row)?;
-        if held.changed {
-            self.note(id, What::Moved { from, to: scanned.path.clone() });
-        }
-        self.refresh(container, held, scanned, false)
-    }
-
-    /// Whether this job has moved an object away from where it is delivered now.
-    fn came_from(&self, container: &Container, scanned: &ScannedObject, id: u128) -> Result<bool, Fault> {
-        let Some(row) = self.rows.moved.get((self.job_id, id))? else { return Ok(false) };
-        let was: PlaceRow = decode(row.value())?;
-        let name = scanned.path.0.last().map(|name| name.as_str());
-        Ok(was.parent == container.id && was.namespace == scanned.namespace && Some(was.name.as_str()) == name)
-    }
-
-    /// Rewrites the one row that says where an object is, and the counters above.
-    fn shift(
-        &mut self,
-        container: &Container,
-        scanned: &ScannedObject,
-        id: u128,
-        mut row: ObjectRow,
-    ) -> Result<Held, Fault> {
-        let name = scanned.path.0.last().map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let old_parent = row.parent.ok_or(Fault::Broken("a connection cannot move"))?;
-        self.pending.flush(self.rows)?;
-        if old_parent != container.id {
-            let weight = counters::of(self.rows, id)?.with_itself(&tree::overrides(self.rows, id)?);
-            counters::add(self.rows, old_parent, Counters::default().minus(weight))?;
-            counters::add(self.rows, container.id, weight)?;
-        }
-        self.rows.children.remove((old_parent, row.namespace.as_str(), row.name.as_str()))?;
-        self.rows.children.insert((container.id, scanned.namespace.as_str(), name.as_str()), id)?;
-        let is_back = old_parent == container.id && row.listed_namespace() == scanned.namespace && row.name == name;
-        if !is_back {
-            let namespace = row.listed_namespace().to_owned();
-            let place = PlaceRow { parent: old_parent, namespace, name: std::mem::take(&mut row.name) };
-            self.rows.moved.insert((self.job_id, id), encode(&place)?.as_slice())?;
-        }
-        row.parent = Some(container.id);
-        row.namespace = scanned.namespace.clone();
-        row.name = name;
-        row.displaced_from = None;
-        self.forget_containers();
-        Ok(Held { id, row, changed: !is_back, returned: false, noted: true })
-    }
-
-    /// Puts an object aside whose place another one has taken: it keeps everything, under a namespace of its own, until it
-    /// is seen elsewhere or goes missing.
-    fn displace(&mut self, node: Node) -> Result<(), Fault> {
-        let Node { id, mut row } = node;
-        let parent = row.parent.ok_or(Fault::Broken("a connection cannot be displaced"))?;
-        self.rows.children.remove((parent, row.namespace.as_str(), row.name.as_str()))?;
-        row.displaced_from = Some(row.listed_namespace().to_owned());
-        row.namespace = format!("{DISPLACED}{}", ObjectId::from_u128(id));
-        self.rows.children.insert((parent, row.namespace.as_str(), row.name.as_str()), id)?;
-        self.rows.objects.insert(id, encode(&row)?.as_slice())?;
-        self.forget_containers();
-        self.dirty = true;
-        Ok(())
-    }
-
-    /// Levels below an object, at most `limit`.
-    fn height(&self, id: u128, limit: usize) -> Result<usize, Fault> {
-        let mut deepest = 0;
-        if limit > 0 {
-            for (_, child) in tree::children_of(self.rows, id)? {
-                deepest = deepest.max(1 + self.height(child, limit - 1)?);
-            }
-        }
-        Ok(deepest)
     }
 
     /// Adds an object that is found for the first time.
@@ -362,7 +253,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Brings a stored object up to what was delivered. Writes nothing where nothing differs.
-    fn refresh(
+    pub(super) fn refresh(
         &mut self,
         container: &Container,
         mut held: Held,
@@ -379,6 +270,7 @@ impl Ledger<'_, '_> {
         }
         if recreated {
             held.row.fingerprint = None;
+            self.note_recreated(id, &held.row)?;
             self.note(id, What::Recreated);
         }
         let kind = scanned.facts.kind;
@@ -436,7 +328,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Keeps the index in line with an object's remote id; writes only where it differs.
-    fn index_remote_id(&mut self, id: u128, before: Option<&str>, after: Option<&str>) -> Result<(), Fault> {
+    pub(super) fn index_remote_id(&mut self, id: u128, before: Option<&str>, after: Option<&str>) -> Result<(), Fault> {
         let connection = self.job.connection;
         if let Some(before) = before.filter(|_| before != after) {
             let is_ours = self.rows.remote_ids.get((connection, before))?.is_some_and(|row| row.value() == id);
@@ -466,18 +358,5 @@ impl Ledger<'_, '_> {
         }
         let scope = path.parent().unwrap_or_default();
         self.asked.entry((scope, row.namespace.clone())).or_default().push(row.name.clone());
-    }
-}
-
-fn refusal(refused: MoveRefused) -> (&'static str, &'static str) {
-    match refused {
-        MoveRefused::DuplicateRemoteId => {
-            ("duplicate-remote-id", "the platform's id was delivered in two places in one sync; nothing was moved")
-        }
-        MoveRefused::DuplicatePath => {
-            ("duplicate-path", "the path was delivered with two ids of the platform in one sync; nothing was moved")
-        }
-        MoveRefused::InsideItself => ("inside-itself", "the object would lie inside itself; nothing was moved"),
-        MoveRefused::TooDeep => ("too-deep", "the object would lie deeper than 32 levels; nothing was moved"),
     }
 }

@@ -103,14 +103,26 @@ async fn a_table_dropped_and_made_anew_is_the_same_object() {
 
 #[tokio::test]
 async fn a_table_renamed_away_before_a_new_one_of_its_name_keeps_its_id() {
-    let mut world = world("replaced").await;
-    let before = world.get("K/cat/s1/b").await;
-    world.platform.page_size = 100;
-    world.platform.rename("cat/s1/b", "cat/s1/b_old");
-    world.platform.add("cat/s1/b", "id:int");
-    world.sync("K").await;
-    assert_eq!(world.get("K/cat/s1/b_old").await.id, before.id);
-    assert_ne!(world.get("K/cat/s1/b").await.id, before.id);
+    // The rename is on the same page as the new table, or on a later one.
+    for page_size in [100, 1] {
+        let mut world = world("replaced").await;
+        let before = world.get("K/cat/s1/b").await;
+        let (now, table) = (world.now(), at("K/cat/s1/b"));
+        world.db.change_settings(&Sight::All, &table, kept(), None, Mode::Apply, now).await.expect("set");
+        world.platform.page_size = page_size;
+        world.platform.rename("cat/s1/b", "cat/s1/b_old");
+        world.platform.add("cat/s1/b", "new:int");
+        world.platform.retype("cat/s1/b", "new:int");
+        let job = world.sync_with("K", true).await;
+        let (old, new) = (world.get("K/cat/s1/b_old").await, world.get("K/cat/s1/b").await);
+        assert_eq!(old.id, before.id);
+        assert_ne!(new.id, before.id);
+        assert!(new.active && !old.active, "the setting went with the table");
+        assert_eq!(world.columns("K/cat/s1/b").await.expect("columns")[0].name, "new");
+        assert_eq!(world.columns("K/cat/s1/b_old").await.expect("columns").len(), 2);
+        assert_eq!(world.get("K/cat/s1").await.child_count, 8);
+        assert!(job.object_errors.is_empty() && job.counts.missing.is_empty(), "{job:?}");
+    }
 }
 
 #[tokio::test]

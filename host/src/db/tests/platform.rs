@@ -229,7 +229,7 @@ impl Platform {
             Work::Confirm { scope, names, by_name, .. } => {
                 if self.confirms && *by_name {
                     let is_there = |name: &String| {
-                        self.things.contains_key(&format!("{}/{name}", text(scope)).trim_start_matches('/').to_owned())
+                        self.things.contains_key(format!("{}/{name}", text(scope)).trim_start_matches('/'))
                     };
                     let answer = |name| if is_there(name) { Presence::Present } else { Presence::Absent };
                     db.apply_presence(step, names.iter().map(answer).collect()).await
