@@ -78,6 +78,7 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "a failed run is repeated with its seed")]
 async fn killed_at_any_moment_of_a_sync_the_next_start_goes_on() -> anyhow::Result<()> {
     let seed = std::env::var("WHARFINGER_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand_seed);
     println!("seed {seed}");
