@@ -145,7 +145,9 @@ async fn a_token_is_renewed_before_it_ends_while_the_old_one_still_serves() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
     session.send(get(&platform, "/api/x"), &budget()).await.unwrap();
     assert_eq!(platform.count("/token"), 3, "an ended one is not sent");
-    assert!(platform.asked().iter().all(|asked| asked.uri.path() != "/api/x" || !asked.header("authorization").is_empty()));
+    assert!(
+        platform.asked().iter().all(|asked| asked.uri.path() != "/api/x" || !asked.header("authorization").is_empty())
+    );
 }
 
 #[tokio::test]
