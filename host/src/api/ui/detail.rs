@@ -84,7 +84,6 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) 
             @for (path, value) in flat(&connection.config) {
                 div { dt title=(path) { (text::name(&title(schema, &path))) } dd { (text::name(&value)) } }
             }
-            div { dt { "Run schedule" } dd { "Every 24 hours, at 01:00 UTC" } }
             div { dt { "Disabled objects" } dd {
                 @if connection.options.force_recursive_crawl { "always scanned too" } @else { "scanned where needed" } } }
             div { dt { "Impersonation" } dd { "Off" } }

@@ -204,7 +204,7 @@ fn form(object: &ObjectView, chosen: Choices, visitor: &Visitor) -> Markup {
                 legend { "New objects" }
                 p.hint {
                     "What object sync finds here later. Now it would begin " strong { (new) } ". "
-                    "Object sync itself is always on; it runs every 24 hours, at 01:00 UTC."
+                    "Object sync itself cannot be switched off."
                 }
                 (radios("newObjects", &NEW_OBJECTS, chosen.new_objects_value()))
             }
