@@ -2,6 +2,7 @@
 
 mod api;
 mod cli;
+mod databricks;
 mod guests;
 mod kill;
 mod pages;
