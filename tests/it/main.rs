@@ -1,6 +1,7 @@
 //! The end-to-end tests, one module per feature.
 
 mod api;
+mod canary;
 mod cli;
 mod databricks;
 mod guests;

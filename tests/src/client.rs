@@ -33,7 +33,8 @@ impl Client {
     pub fn new(base: impl Into<String>, key: Option<String>) -> Self {
         // Only the first call of a process installs it; later ones find it there.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { http: reqwest::Client::new(), base: base.into(), key }
+        let follow_nothing = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+        Self { http: follow_nothing.unwrap_or_default(), base: base.into(), key }
     }
 
     /// Beginning of all URLs.
