@@ -12,6 +12,7 @@ struct Probes;
 impl Guest for Probes {
     fn check(_config: String) -> Result<Vec<Outcome>, Error> {
         let mut found = Vec::new();
+        #[allow(clippy::disallowed_methods, reason = "what it is here for")]
         found.extend(env::vars().map(|(name, _)| format!("variable {name}")));
         found.extend(env::args().map(|argument| format!("argument {argument}")));
         for path in ["/", ".", "/etc/passwd", "/proc/self/environ"] {
