@@ -297,10 +297,7 @@ impl Connector {
                 let cursor = asked.as_ref().map(|c| c.0.as_str());
                 let answer = guest.call_read(store, &config, &path, &namespace, &names, cursor).await?;
                 let expect = Expect::Named { scope, namespace, names: names.into_iter().collect() };
-                Ok(answer
-                    .map_err(v0_1::call_error)
-                    .and_then(|page| v0_1::page(page, &expect))
-                    .and_then(|page| advances(page, asked.as_ref())))
+                Ok(answer.map_err(v0_1::call_error).and_then(|page| v0_1::page(page, &expect)))
             })
         })
         .await

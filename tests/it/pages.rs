@@ -4,7 +4,14 @@
 use anyhow::Context;
 use reqwest::{Method, StatusCode, header::HeaderMap, redirect::Policy};
 use serde_json::{Value, json};
-use wharfinger::model::id::ObjectId;
+use wharfinger::{
+    api::caller::token_digest,
+    model::{
+        id::{ObjectId, PrincipalId},
+        principal::Principal,
+        sight::Sight,
+    },
+};
 use wharfinger_simulators::unity_catalog::{Names, Options, Shape, UnityCatalog};
 use wharfinger_tests::{TestHost, host::ADMIN_KEY};
 
@@ -28,8 +35,12 @@ impl Browser {
     }
 
     async fn signed_in(host: &TestHost) -> anyhow::Result<Self> {
+        Self::signed_in_as(host, ADMIN_KEY).await
+    }
+
+    async fn signed_in_as(host: &TestHost, key: &str) -> anyhow::Result<Self> {
         let mut browser = Self::new(host)?;
-        let answer = browser.post("/ui/login", "same-origin", &[("key", ADMIN_KEY), ("next", "/ui/jobs")]).await?;
+        let answer = browser.post("/ui/login", "same-origin", &[("key", key), ("next", "/ui/jobs")]).await?;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/ui/jobs"));
         let cookie = answer.header("set-cookie");
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
@@ -296,6 +307,41 @@ async fn only_our_own_forms_start_a_sync() -> anyhow::Result<()> {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     anyhow::bail!("the gear still turns");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_looks_on_can_do_nothing_but_leave() -> anyhow::Result<()> {
+    let (host, _platform) = hostile_host().await?;
+    let (first, second) = ("test-key-of-lena-0123456789", "another-test-key-of-lena-0123456789");
+    let onlooker = Principal {
+        id: PrincipalId::generate(),
+        name: "lena".into(),
+        email: None,
+        permissions: Vec::new(),
+        sight: Sight::All,
+    };
+    host.app().db().put_principal(onlooker.clone(), token_digest(first)).await?;
+    let browser = Browser::signed_in_as(&host, first).await?;
+    let id = connection_id(&host).await?;
+    for action in ["sync", "settings", "settings/review", "delete"] {
+        let refused = browser.submit("/ui/jobs", &format!("/ui/object/{id}/{action}"), &[("status", "enable")]).await?;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{action}: {}", refused.text);
+        assert!(refused.text.contains("or owning the object"), "{action}: {}", refused.text);
+    }
+    assert_eq!(connection_id(&host).await?, id, "it is still there");
+    let out = browser.submit("/ui/jobs", "/ui/logout", &[]).await?;
+    assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.text);
+
+    // A new key ends what was begun with the old one; the same key again does not.
+    let browser = Browser::signed_in_as(&host, first).await?;
+    let administrator = Browser::signed_in(&host).await?;
+    host.app().db().put_principal(onlooker.clone(), token_digest(first)).await?;
+    assert_eq!(browser.get("/ui/jobs").await?.status, StatusCode::OK);
+    host.app().db().put_principal(onlooker, token_digest(second)).await?;
+    assert_eq!(browser.get("/ui/jobs").await?.status, StatusCode::SEE_OTHER);
+    assert_eq!(administrator.get("/ui/jobs").await?.status, StatusCode::OK);
+    host.stop().await;
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -282,3 +282,21 @@ async fn a_sync_of_one_schema_or_table_stays_inside_it() -> anyhow::Result<()> {
     host.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_changed_during_a_sync_is_synced_with_what_holds_now() -> anyhow::Result<()> {
+    let platform = platform(3, 3, 120, Names::Plain).await?;
+    platform.set_latency(std::time::Duration::from_millis(60));
+    let host = TestHost::start().await?;
+    let payload = platform.payload(KEY);
+    let answer = host.client().post("/data/connection", &payload).await?.expect(201)?;
+    let mut connection = payload["connection"].clone();
+    connection["httpPath"] = "/sql/1.0/changed".into();
+    let body = serde_json::json!({ "connection": connection });
+    host.client().put("/data/connection/My%20Lake", &body).await?.expect(200)?;
+    platform.set_latency(std::time::Duration::ZERO);
+    host.client().completed(answer.json["bulkId"].as_str().expect("bulkId")).await?;
+    assert_equal(&host, &platform).await?;
+    host.stop().await;
+    Ok(())
+}

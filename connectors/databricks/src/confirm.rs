@@ -22,8 +22,11 @@ pub(crate) fn confirm(cx: &Context<Config>, scope: &[String], names: &[String]) 
     if !is_visible(cx, container)? {
         return Ok(answers);
     }
-    let calls: Vec<(usize, Call)> =
-        names.iter().enumerate().filter_map(|(index, name)| Some((index, request::get(container, name)?))).collect();
+    let calls: Option<Vec<(usize, Call)>> =
+        names.iter().enumerate().map(|(index, name)| Some((index, request::get(container, name)?))).collect();
+    let Some(calls) = calls else {
+        return Err(Error::unsupported("A name that cannot stand in a URL of the platform can only be listed."));
+    };
     let mut failure = None;
     cx.http().send_all(calls.iter().map(|(_, call)| call.with(cx)), PARALLEL, |index, result| {
         let Some(&(index, _)) = calls.get(index) else { return Flow::Continue(()) };

@@ -94,7 +94,12 @@ pub(crate) fn read(cx: &Context<Config>, request: &ReadRequest) -> Result<Page, 
         if !deliver(container, effective(columns, &at), listed, &mut at, &mut pager)? {
             return Ok(pager.finish(Some(cursor::write(CURSOR, &at)?)));
         }
-        let Some(token) = token? else {
+        let token = match token {
+            // What was read so far is good: the next call meets the error by itself.
+            Err(_) if pager.has_content() => return Ok(pager.finish(Some(cursor::write(CURSOR, &at)?))),
+            token => token?,
+        };
+        let Some(token) = token else {
             if !at.incomplete {
                 pager.listed(Listing::new(request.partition.scope.clone(), BASIS));
             }

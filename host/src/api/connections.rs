@@ -115,13 +115,14 @@ pub(super) async fn put(
     IfMatch(revision): IfMatch,
     Body(body): Body<UpdateConnection>,
 ) -> Result<Response, ApiError> {
-    let connection = find(&state, &caller, &target).await?;
+    let found = find(&state, &caller, &target).await?;
+    // Read again, together: known secrets must not meet the address of another version (D42).
+    let (connection, stored) = state.db.connection_with_secrets(found.id).await?.ok_or_else(no_such_object)?;
     if let Some(asked) = revision
         && asked != connection.revision
     {
         return Err(ApiError::revision(connection.revision));
     }
-    let stored = state.db.sealed_secrets(connection.id).await?.ok_or_else(no_such_object)?;
     // Secrets that no longer open count as forgotten: the payload must then bring them.
     let known = state.vault.open(connection.id, &stored).ok();
     let change = body.admit(&state, &connection, known)?;

@@ -55,7 +55,8 @@ impl<T: DeserializeOwned> FromRequest<ApiState> for Body<T> {
 
     async fn from_request(request: Request, _: &ApiState) -> Result<Self, ApiError> {
         let declared = declared_json(request.headers())?;
-        let bytes = bounded(request).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = bounded(&parts.headers, body, MAX_BODY).await?;
         if !declared && !bytes.is_empty() {
             return Err(unsupported("none"));
         }
@@ -84,13 +85,13 @@ fn unsupported(got: &str) -> ApiError {
     .hint("send it with `Content-Type: application/json`")
 }
 
-/// Reads the body, at most [`MAX_BODY`] bytes of it. One that says that it is longer is refused at once.
-async fn bounded(request: Request) -> Result<Bytes, ApiError> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    let mut body = request.into_body().into_data_stream();
-    if declared.is_some_and(|n| n > MAX_BODY as u64) {
+/// Reads a body, at most `most` bytes of it, and only for so long. One that says that it is longer is refused at once.
+pub(super) async fn bounded(headers: &HeaderMap, body: axum::body::Body, most: usize) -> Result<Bytes, ApiError> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let mut body = body.into_data_stream();
+    if declared.is_some_and(|n| n > most as u64) {
         discard(body);
-        return Err(too_large());
+        return Err(too_large(most));
     }
     let deadline = tokio::time::Instant::now() + BODY_TIMEOUT;
     let mut bytes = Vec::new();
@@ -102,18 +103,18 @@ async fn bounded(request: Request) -> Result<Bytes, ApiError> {
             }
             Ok(None) => return Ok(bytes.into()),
             Ok(Some(Err(_))) => return Err(ApiError::bad_request("body-cut-off", "the body did not arrive whole")),
-            Ok(Some(Ok(piece))) if bytes.len() + piece.len() > MAX_BODY => {
+            Ok(Some(Ok(piece))) if bytes.len() + piece.len() > most => {
                 discard(body);
-                return Err(too_large());
+                return Err(too_large(most));
             }
             Ok(Some(Ok(piece))) => bytes.extend_from_slice(&piece),
         }
     }
 }
 
-fn too_large() -> ApiError {
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is larger than 1 MiB")
-        .hint("nothing that the API takes needs as much")
+fn too_large(most: usize) -> ApiError {
+    let message = format!("the body is larger than {} KiB", most / 1024);
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message).hint("nothing that is taken here needs as much")
 }
 
 /// Reads on and throws away, for a while: closing a connection on which a client still writes would take the answer
@@ -131,21 +132,34 @@ fn discard(mut body: BodyDataStream) {
     tokio::spawn(tokio::time::timeout(DISCARD_TIMEOUT, reading));
 }
 
-/// Parses a body; errors say where and what was expected.
+/// Parses a body; errors say where and what was expected, and never what was there instead.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let place = error.path().to_string();
         let inner = error.into_inner();
         let message = match (inner.classify(), place.as_str()) {
-            (serde_json::error::Category::Data, ".") => format!("{inner}"),
-            (serde_json::error::Category::Data, place) => format!("at {place}: {inner}"),
+            (serde_json::error::Category::Data, ".") => without_value(&inner.to_string()),
+            (serde_json::error::Category::Data, place) => format!("at {place}: {}", without_value(&inner.to_string())),
             _ => return ApiError::bad_request("not-json", format!("the body is not JSON: {inner}")),
         };
         ApiError::bad_request("invalid-body", message)
     })?;
     reader.end().map_err(|e| ApiError::bad_request("not-json", format!("the body is not JSON: {e}")))?;
     Ok(value)
+}
+
+/// What serde says of a wrong value, without the value: a secret may stand where something else belongs.
+fn without_value(message: &str) -> String {
+    const REPEATING: [&str; 3] = ["invalid type: ", "invalid value: ", "unknown variant "];
+    if !REPEATING.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    // From the right: the value itself may hold the words that end it.
+    match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => "it is not valid".to_owned(),
+    }
 }
 
 impl<T: DeserializeOwned> FromRequestParts<ApiState> for Query<T> {
@@ -349,5 +363,22 @@ mod tests {
             assert!(error.message().contains(part), "{body}: {}", error.message());
         }
         assert_eq!(parse::<Example>(&vec![b'['; 100_000]).expect_err("deep").code(), "invalid-body");
+    }
+
+    #[test]
+    fn a_wrong_value_is_not_repeated() {
+        for body in [
+            r#"{"inner":{"flag":"s3cret"}}"#,
+            r#"{"inner":{"flag":"s3cret, expected s3cret"}}"#,
+            r#"{"inner":"s3cret"}"#,
+            r#""s3cret""#,
+        ] {
+            let error = parse::<Example>(body.as_bytes()).expect_err(body);
+            assert!(error.message().contains("expected "), "{body}: {}", error.message());
+            assert!(!error.message().contains("s3cret"), "{body}: {}", error.message());
+        }
+        assert_eq!(without_value("unknown variant `s3cret`, expected `a` or `b`"), "expected `a` or `b`");
+        assert_eq!(without_value("invalid value: s3cret"), "it is not valid");
+        assert_eq!(without_value("unknown field `colour`, expected `a`"), "unknown field `colour`, expected `a`");
     }
 }

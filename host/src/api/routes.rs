@@ -17,7 +17,8 @@ use axum::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    ApiState, caller,
+    ApiState,
+    caller::{self, Caller},
     connections::{self, ConnectionJson, CreateConnection, Registered, TestResult, UpdateConnection},
     connectors::{self, ConnectorJson},
     docs,
@@ -248,17 +249,23 @@ async fn guard(State(gate): State<Gate>, mut request: Request, next: Next) -> Re
             Access::Any(permissions) if !caller.has_any(permissions) => {
                 return Err(ApiError::forbidden(format!("this needs {}", names(permissions).join(" or "))));
             }
-            // Seeing everything without managing it is looking on: acting takes a permission, or owning.
-            Access::Owned if caller.sees_all() && !caller.has_any(MANAGERS) => {
-                let message = format!("this needs {}, or owning the object", names(MANAGERS).join(" or "));
-                return Err(ApiError::forbidden(message));
-            }
+            Access::Owned => may_act(&caller)?,
             _ => {}
         }
         request.extensions_mut().insert(caller);
     }
     only_known(&gate.parameters, request.uri().query().unwrap_or_default())?;
     Ok(next.run(request).await)
+}
+
+/// What [`Access::Owned`] demands before the object is known; the pages' actions demand it too. Seeing everything
+/// without managing it is looking on: acting takes a permission, or owning.
+pub(super) fn may_act(caller: &Caller) -> Result<(), ApiError> {
+    if caller.sees_all() && !caller.has_any(MANAGERS) {
+        let message = format!("this needs {}, or owning the object", names(MANAGERS).join(" or "));
+        return Err(ApiError::forbidden(message));
+    }
+    Ok(())
 }
 
 /// A misspelt parameter must not pass for one that was left out.

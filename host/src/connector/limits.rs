@@ -35,6 +35,10 @@ pub(super) const MAX_RESPONSE: usize = 64 << 20;
 pub(super) const MAX_RETRIES: u32 = 20;
 /// Requests of one batch that run or wait to be fetched at a time.
 pub(super) const MAX_PARALLEL: usize = 8;
+/// Requests of one batch.
+pub(super) const MAX_BATCH: usize = 1000;
+/// Bodies of the answers of one operation's batches that are there and were not fetched, together.
+pub(super) const MAX_UNFETCHED: usize = 128 << 20;
 /// Guests that run at a time.
 pub(super) const MAX_CALLS: u32 = 32;
 /// Objects of one page, and every other list in it.

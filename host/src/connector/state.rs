@@ -5,14 +5,14 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 
 use super::{
     Usage,
     imports::log::LogQuota,
-    limits::{Limiter, MAX_OUTPUT, MAX_RANDOM, MAX_RESOURCES},
+    limits::{Limiter, MAX_OUTPUT, MAX_RANDOM, MAX_RESOURCES, MAX_UNFETCHED},
 };
 use crate::egress::session::{Budget, Session};
 
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) log: LogQuota,
     /// Batches and open bodies that live.
     pub(super) transfers: usize,
+    /// Bytes that answers of batches may still take until they are fetched.
+    pub(super) unfetched: Arc<Semaphore>,
     /// Ticks of the epoch in which the guest computed.
     pub(super) ticks: u64,
     output: MemoryOutputPipe,
@@ -61,6 +63,7 @@ impl State {
             budget,
             log: LogQuota::default(),
             transfers: 0,
+            unfetched: Arc::new(Semaphore::new(MAX_UNFETCHED)),
             ticks: 0,
             output,
             wasi,

@@ -119,7 +119,9 @@ impl Db {
         revision: Option<u64>,
         now: Timestamp,
     ) -> Result<Connection, ConnectionError> {
-        self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await
+        let changed = self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await?;
+        self.ring();
+        Ok(changed)
     }
 
     /// The connections of which the caller may see anything, by key.
@@ -157,10 +159,13 @@ impl Db {
         self.read("read a connection", move |rows| Ok(connection(rows, id.as_u128())?)).await
     }
 
-    /// The secrets of a connection.
-    pub async fn sealed_secrets(&self, id: ConnectionId) -> Result<Option<Sealed>, DbError> {
-        self.read("read secrets", move |rows| {
-            Ok(rows.secrets().get(id.as_u128())?.map(|row| Sealed(row.value().to_vec())))
+    /// A connection and its secrets as they stood at one moment: secrets must never be used with the address of another
+    /// version (D42).
+    pub async fn connection_with_secrets(&self, id: ConnectionId) -> Result<Option<(Connection, Sealed)>, DbError> {
+        self.read("read a connection and its secrets", move |rows: &ReadRows| {
+            let Some(found) = connection(rows, id.as_u128())? else { return Ok(None) };
+            let sealed = rows.secrets().get(id.as_u128())?.map(|row| Sealed(row.value().to_vec()));
+            Ok(sealed.map(|sealed| (found, sealed)))
         })
         .await
     }
@@ -246,6 +251,7 @@ fn create(
         path: ObjectPath::of_connection(connection.key.clone()),
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
+        sees_all: true,
     };
     let job = queue::enqueue(rows, request, now)?;
     Ok((connection, job))
@@ -307,6 +313,7 @@ fn replace(
     stored.updated_at = now;
     rows.secrets.insert(key, update.secrets.0.as_slice())?;
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
+    queue::begin_again(rows, key)?;
     Ok(stored)
 }
 

@@ -111,7 +111,7 @@ impl Db {
                 if Lens::new(rows, &sight)?.of(&chain) != Visible::Whole {
                     return Ok(None);
                 }
-                Ok(Some(queue::enqueue(rows, request(rows, &chain, force_recursive)?, now)?))
+                Ok(Some(queue::enqueue(rows, request(rows, &chain, &sight, force_recursive)?, now)?))
             })
             .await?;
         self.ring();
@@ -265,7 +265,12 @@ pub(super) fn owned(rows: &impl Rows, claim: Claim) -> Result<JobRow, Stop<Claim
 }
 
 /// What a sync of the last object of a chain has to list.
-pub(super) fn request(rows: &impl Rows, chain: &[tree::Node], force_recursive: bool) -> Result<Request, Fault> {
+pub(super) fn request(
+    rows: &impl Rows,
+    chain: &[tree::Node],
+    sight: &Sight,
+    force_recursive: bool,
+) -> Result<Request, Fault> {
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else {
         return Err(Fault::Broken("an empty chain"));
     };
@@ -276,6 +281,7 @@ pub(super) fn request(rows: &impl Rows, chain: &[tree::Node], force_recursive: b
         path: tree::path_of(chain)?,
         scope: listed_scope(chain)?,
         force_recursive: force_recursive || options.force_recursive_crawl,
+        sees_all: *sight == Sight::All,
     })
 }
 
@@ -358,7 +364,11 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         if row.started_at.is_none() {
             // It may have been renamed while the job waited.
             let plan = Work::Plan { scope: scope.clone() };
-            queue::put_task(rows, id, &Task { number: 0, work: plan, cursor: None, not_before: None, failures: 0 })?;
+            queue::put_task(
+                rows,
+                id,
+                &Task { number: 0, work: plan, cursor: None, not_before: None, failures: 0, restarts: 0 },
+            )?;
         }
         row.epoch += 1;
         row.started_at.get_or_insert(micros(now));

@@ -14,13 +14,16 @@ use crate::model::principal::Principal;
 
 impl Db {
     /// Adds somebody with the digest of an API key, or gives a known one a new key. The old key's row goes with the same
-    /// transaction: there is no instant with two keys or none.
+    /// transaction: there is no instant with two keys or none. Browser sessions that were begun with it end with it.
     pub async fn put_principal(&self, principal: Principal, key_digest: [u8; 32]) -> Result<(), DbError> {
         self.write("store a principal", move |rows| {
             let id = principal.id.as_u128();
             let old = rows.principals.get(id)?.map(|row| decode::<PrincipalRow>(row.value())).transpose()?;
             if let Some(old) = old {
                 rows.principal_keys.remove(&old.key_digest)?;
+                if old.key_digest != key_digest {
+                    rows.sessions.retain(|_, (owner, _)| owner != id)?;
+                }
             }
             rows.principals.insert(id, encode(&PrincipalRow { principal, key_digest })?.as_slice())?;
             rows.principal_keys.insert(&key_digest, id)?;

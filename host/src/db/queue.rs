@@ -24,6 +24,8 @@ pub(super) struct Request {
     /// The container to list: the object itself, or the parent of one that is none.
     pub(super) scope: RemotePath,
     pub(super) force_recursive: bool,
+    /// Whether whoever asks sees the whole connection, and so may follow a job of a larger scope.
+    pub(super) sees_all: bool,
 }
 
 /// The sequence of this commit, which changes the inventory.
@@ -60,7 +62,8 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
     for id in waiting(rows)? {
         let Some(row) = job(rows, id)? else { continue };
         let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
-        if covers && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
+        let may_follow = request.sees_all || row.object == request.object;
+        if covers && may_follow && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
             return whole_job(rows, id, row);
         }
     }
@@ -89,7 +92,14 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
     put_task(
         rows,
         id,
-        &Task { number: 0, work: Work::Plan { scope: request.scope }, cursor: None, not_before: None, failures: 0 },
+        &Task {
+            number: 0,
+            work: Work::Plan { scope: request.scope },
+            cursor: None,
+            not_before: None,
+            failures: 0,
+            restarts: 0,
+        },
     )?;
     put_job(rows, id, &row)?;
     rows.job_bulks.insert((row.bulk, id), ())?;
@@ -149,6 +159,23 @@ pub(super) fn end(
 ) -> Result<(), Fault> {
     row.ended_at = Some(micros(now));
     set_state(rows, id, row, state)
+}
+
+/// Has the begun jobs of a connection begin again: what they listed and where they stood belongs to the configuration
+/// before. Their workers' next writes are refused.
+pub(super) fn begin_again(rows: &mut WriteRows<'_>, connection: u128) -> Result<(), Fault> {
+    let mut begun = active_of(rows, connection)?;
+    begun.extend(waiting(rows)?);
+    for id in begun {
+        let Some(mut row) = job(rows, id)? else { continue };
+        if row.connection == connection && row.started_at.is_some() {
+            drop_work(rows, id)?;
+            // The claim puts a new plan where nothing has begun.
+            row.started_at = None;
+            set_state(rows, id, &mut row, JobState::Retry)?;
+        }
+    }
+    Ok(())
 }
 
 fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {

@@ -334,6 +334,7 @@ mod tests {
                 cursor: Some(Cursor("c".into())),
                 not_before: Some(Timestamp::from_microsecond(1_700_000_000_123_456).expect("time")),
                 failures: 2,
+                restarts: 1,
             });
         }
         round_trip(&Overrides {

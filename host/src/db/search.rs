@@ -115,6 +115,8 @@ struct Page {
     descending: bool,
     /// Hits so far, on this page or not.
     count: u64,
+    /// The walk ended before everything was counted.
+    stopped: bool,
     /// Hits in all, where that is known beforehand.
     total: Option<u64>,
     needle: Option<String>,
@@ -132,6 +134,7 @@ impl Page {
             offset,
             descending: search.descending,
             count: 0,
+            stopped: false,
             total: None,
             needle: search.text.as_ref().filter(|text| !text.is_empty()).map(|text| text.to_lowercase()),
         })
@@ -179,7 +182,7 @@ impl Page {
         }
         let (count, count_is_lower_bound) = match self.total {
             Some(total) => (total, false),
-            None if is_filtered(search) && self.count > COUNTED => (COUNTED, true),
+            None if (is_filtered(search) || self.stopped) && self.count > COUNTED => (COUNTED, true),
             None => (self.count, false),
         };
         Ok(Hits { hits, count, count_is_lower_bound, next })
@@ -240,6 +243,7 @@ impl Walk<'_> {
         }
         for (name, id) in named {
             if self.may_stop() {
+                self.page.stopped = true;
                 return Ok(());
             }
             path.push(name);

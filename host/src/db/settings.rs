@@ -72,7 +72,7 @@ impl Db {
             Mode::Apply => {
                 self.write("change settings", move |rows| {
                     let (chain, lens) = find(rows, &sight, &object, revision)?;
-                    Ok(apply(rows, &lens, chain, change, now)?)
+                    Ok(apply(rows, &sight, &lens, chain, change, now)?)
                 })
                 .await?
             }
@@ -81,7 +81,7 @@ impl Db {
                 let tried = self
                     .write("try settings", move |rows| -> Result<(), Stop<Tried>> {
                         let (chain, lens) = find(rows, &sight, &object, revision).map_err(Tried::stop)?;
-                        let outcome = apply(rows, &lens, chain, change, now)?;
+                        let outcome = apply(rows, &sight, &lens, chain, change, now)?;
                         Err(Stop::Refused(Tried::Done(Box::new(outcome))))
                     })
                     .await;
@@ -137,6 +137,7 @@ fn find(
 
 fn apply(
     rows: &mut WriteRows<'_>,
+    sight: &Sight,
     lens: &Lens,
     mut chain: Vec<Node>,
     change: SettingsChange,
@@ -159,7 +160,7 @@ fn apply(
     let standing = Standing::of(rows, &chain)?;
     let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);
     let job = if becomes_active {
-        let request = jobs::request(rows, &chain, false)?;
+        let request = jobs::request(rows, &chain, sight, false)?;
         Some(queue::enqueue(rows, request, now)?)
     } else {
         None

@@ -99,6 +99,7 @@ impl Db {
             task.failures += 1;
             task.not_before = ledger.step.now.checked_add(delay).ok();
             if restart {
+                task.restarts += 1;
                 task.cursor = None;
             }
             Ok(Some(task))

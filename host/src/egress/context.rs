@@ -1,7 +1,7 @@
 //! What templates stand for in one connection: its configuration, its secrets, what the recipe derives from them, and
 //! what the platform issued.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -20,7 +20,64 @@ pub(super) struct Context {
     pub(super) origin: String,
     pub(super) config: Value,
     pub(super) secrets: Secrets,
-    pub(super) lets: BTreeMap<String, Let>,
+    /// What the recipe derives, made once; what has no value is not in it.
+    lets: BTreeMap<String, Known>,
+}
+
+impl Context {
+    /// The values of a connection, with those that the recipe derives from them.
+    pub(super) fn new(origin: String, config: Value, secrets: Secrets, lets: &BTreeMap<String, Let>) -> Self {
+        let mut context = Self { origin, config, secrets, lets: BTreeMap::new() };
+        let mut settled: BTreeSet<&str> = BTreeSet::new();
+        let mut open: Vec<(&String, &Let)> = lets.iter().collect();
+        // Each once, after those that it names. What is left over names itself (install has refused that) and has no
+        // value.
+        loop {
+            let before = open.len();
+            open.retain(|(name, value)| {
+                let ready = value.paths().into_iter().all(|path| match path {
+                    Path::Let(other) => settled.contains(other.as_str()) || !lets.contains_key(other),
+                    _ => true,
+                });
+                if ready {
+                    if let Some(known) = context.derived(value) {
+                        context.lets.insert((*name).clone(), known);
+                    }
+                    settled.insert(name);
+                }
+                !ready
+            });
+            if open.len() == before {
+                return context;
+            }
+        }
+    }
+
+    fn derived(&self, value: &Let) -> Option<Known> {
+        let template = match value {
+            Let::Plain(template) => template,
+            Let::Cases(cases) => {
+                let of = cases.of.render(self).ok()?;
+                &cases.cases.iter().find(|(pattern, _)| glob(pattern, &of.text))?.1
+            }
+        };
+        let rendered = template.render(self).ok()?;
+        Some(Known { secret: !rendered.secrets.is_empty(), text: rendered.text })
+    }
+}
+
+impl Lookup for Context {
+    fn value(&self, path: &Path) -> Option<Known> {
+        let open = |text: String| Known { text: Zeroizing::new(text), secret: false };
+        match path {
+            Path::Config(name) => property(&self.config, name).map(open),
+            Path::Secret(name) => self.secrets.0.get(name).map(|text| Known { text: text.clone(), secret: true }),
+            Path::Let(name) => self.lets.get(name).cloned(),
+            Path::ConnectionOrigin => Some(open(self.origin.clone())),
+            Path::Uuid => Some(open(uuid::Uuid::new_v4().to_string())),
+            Path::Grant(_) | Path::KeyFingerprint => None,
+        }
+    }
 }
 
 /// Values that a platform issued, by their names in the recipe.
@@ -91,53 +148,20 @@ impl With<'_> {
         })
     }
 
-    /// A derived value. Install has refused those that name themselves, and `depth` ends what came past it.
-    fn derived(&self, value: &Let, depth: u8) -> Option<Known> {
-        let deeper = Deeper { with: self, depth: depth.checked_sub(1)? };
-        let template = match value {
-            Let::Plain(template) => template,
-            Let::Cases(cases) => {
-                let of = cases.of.render(&deeper).ok()?;
-                &cases.cases.iter().find(|(pattern, _)| glob(pattern, &of.text))?.1
-            }
-        };
-        let rendered = template.render(&deeper).ok()?;
-        Some(Known { secret: !rendered.secrets.is_empty(), text: rendered.text })
-    }
-
-    fn value_at(&self, path: &Path, depth: u8) -> Option<Known> {
-        let open = |text: String| Known { text: Zeroizing::new(text), secret: false };
-        match path {
-            Path::Config(name) => property(&self.context.config, name).map(open),
-            Path::Secret(name) => {
-                self.context.secrets.0.get(name).map(|text| Known { text: text.clone(), secret: true })
-            }
-            Path::Let(name) => self.derived(self.context.lets.get(name)?, depth),
-            Path::Grant(name) => self.grants.get(name).cloned(),
-            Path::ConnectionOrigin => Some(open(self.context.origin.clone())),
-            Path::Uuid => Some(open(uuid::Uuid::new_v4().to_string())),
-            Path::KeyFingerprint => None,
-        }
+    /// Everything secret that can be named, stored, derived or issued.
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let known = self.context.lets.values().chain(self.grants.values());
+        let stored = self.context.secrets.0.values().map(|secret| secret.as_str());
+        known.filter(|known| known.secret).map(|known| known.text.as_str()).chain(stored)
     }
 }
-
-/// Derived values may name each other this often.
-const MAX_DEPTH: u8 = 16;
 
 impl Lookup for With<'_> {
     fn value(&self, path: &Path) -> Option<Known> {
-        self.value_at(path, MAX_DEPTH)
-    }
-}
-
-struct Deeper<'a> {
-    with: &'a With<'a>,
-    depth: u8,
-}
-
-impl Lookup for Deeper<'_> {
-    fn value(&self, path: &Path) -> Option<Known> {
-        self.with.value_at(path, self.depth)
+        match path {
+            Path::Grant(name) => self.grants.get(name).cloned(),
+            other => self.context.value(other),
+        }
     }
 }
 
@@ -161,12 +185,12 @@ mod tests {
     use super::*;
 
     fn context(lets: Value) -> Context {
-        Context {
-            origin: "https://h.example".into(),
-            config: serde_json::json!({"host": "ab.global.example", "user": "me", "deep": {"port": 443, "on": true, "none": null}}),
-            secrets: Secrets([("oAuth.clientSecret".to_owned(), Zeroizing::new("canary".to_owned()))].into()),
-            lets: serde_json::from_value(lets).unwrap(),
-        }
+        Context::new(
+            "https://h.example".into(),
+            serde_json::json!({"host": "ab.global.example", "user": "me", "deep": {"port": 443, "on": true, "none": null}}),
+            Secrets([("oAuth.clientSecret".to_owned(), Zeroizing::new("canary".to_owned()))].into()),
+            &serde_json::from_value(lets).unwrap(),
+        )
     }
 
     fn render(context: &Context, source: &str) -> Result<Rendered, SendError> {
@@ -190,6 +214,17 @@ mod tests {
         assert_eq!(hidden.secrets[0].as_str(), "xcanary");
         assert!(render(&context, "{{ let.circle }}").is_err());
         assert_ne!(text("{{ uuid }}"), text("{{ uuid }}"));
+    }
+
+    #[test]
+    fn derived_values_are_made_once_however_often_they_are_named() {
+        // Each names the next one eight times and keeps nothing of it: 8^63 lookups, were they made again each time.
+        let mut lets = serde_json::Map::new();
+        for n in 0..63 {
+            lets.insert(format!("l{n:02}"), format!("{{{{ let.l{:02}|after('x') }}}}", n + 1).repeat(8).into());
+        }
+        lets.insert("l63".into(), "end".into());
+        assert_eq!(render(&context(lets.into()), "<{{ let.l00 }}>").unwrap().text.as_str(), "<>");
     }
 
     #[test]

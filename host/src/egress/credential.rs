@@ -26,6 +26,10 @@ const EARLY_AGAIN: Duration = Duration::from_secs(30);
 /// How long a request waits for a renewal that it does not need yet.
 const EARLY_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a refusal by the token endpoint stands for the attempts after it: who asks again and again with a wrong
+/// secret would have the account locked. New credentials make a new session, which knows nothing of it.
+const REFUSED_AGAIN: Duration = Duration::from_secs(30);
+
 /// What the platform issued, or nothing where the stored secrets are all it takes.
 pub(super) struct Grant {
     /// Counts the grants of the session: who comes with an answer to an older one needs no new one.
@@ -93,14 +97,16 @@ impl Credential {
             return Ok(grant);
         }
         if let Some((failed, error)) = &*turn
-            && *failed >= asked
+            && (*failed >= asked || (error.kind == SendErrorKind::Unauthenticated && failed.elapsed() < REFUSED_AGAIN))
         {
             return Err(error.clone());
         }
         let result = self.acquire(means).await;
-        // That this operation ran out of time or repeats says nothing about the credential.
+        // That this operation ran out of time, repeats or budget says nothing about the credential.
         *turn = match &result {
-            Err(error) if error.kind != SendErrorKind::TimedOut => Some((Instant::now(), error.clone())),
+            Err(error) if !matches!(error.kind, SendErrorKind::TimedOut | SendErrorKind::BudgetExhausted) => {
+                Some((Instant::now(), error.clone()))
+            }
             _ => None,
         };
         result

@@ -35,6 +35,8 @@ pub enum SendErrorKind {
     TooLarge,
     /// The operation's time is over.
     TimedOut,
+    /// The operation has sent or received as much as one may.
+    BudgetExhausted,
     /// The answer holds an injected secret.
     SecretReflected,
 }
@@ -51,6 +53,7 @@ impl SendErrorKind {
             Self::RateLimited => "rate-limited",
             Self::TooLarge => "too-large",
             Self::TimedOut => "timed-out",
+            Self::BudgetExhausted => "budget-exhausted",
         }
     }
 }

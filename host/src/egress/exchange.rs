@@ -13,6 +13,7 @@ use super::{
     context::{Grants, With, scalar},
     error::{SendError, SendErrorKind},
     recipe::{BasicEncoding, Exchange, FailureKind, Take},
+    reflect::Needles,
     retry::{self, Pacing},
     scope::Places,
     session::Budget,
@@ -49,7 +50,7 @@ pub(super) async fn run(exchange: &Exchange, with: &With<'_>, means: Means<'_>) 
                 return take_all(exchange, &answer.json);
             }
             Ok(answer) => {
-                let error = refused(exchange, &answer);
+                let error = refused(exchange, with, &answer);
                 if !matches!(answer.status, 429 | 503) {
                     return Err(error);
                 }
@@ -158,7 +159,7 @@ fn taken(name: &str, take: &Take, json: &Value) -> Result<Option<Known>, SendErr
     }
 }
 
-fn refused(exchange: &Exchange, answer: &Answer) -> SendError {
+fn refused(exchange: &Exchange, with: &With<'_>, answer: &Answer) -> SendError {
     let text = |pointer: &Option<String>| answer.json.pointer(pointer.as_ref()?).and_then(scalar);
     let code = text(&exchange.fail.code);
     let kind = match code.as_ref().and_then(|code| exchange.fail.codes.get(code)) {
@@ -173,12 +174,35 @@ fn refused(exchange: &Exchange, answer: &Answer) -> SendError {
             _ => SendErrorKind::Unavailable,
         },
     };
-    let said =
-        [code, text(&exchange.fail.message)].into_iter().flatten().map(|t| tell(&t)).collect::<Vec<_>>().join(": ");
+    let words: Vec<String> = [code, text(&exchange.fail.message)].into_iter().flatten().collect();
+    // Searched before it is shortened: a part of a secret is too much as well.
+    let said = if repeats_secret(&words.join(": "), exchange, with, answer) {
+        "(withheld: it repeats a secret)".to_owned()
+    } else {
+        words.iter().map(|text| tell(text)).collect::<Vec<_>>().join(": ")
+    };
     let message = format!("the platform refused to authenticate this connection (HTTP {})", answer.status);
     let mut error = SendError::new(kind, &message).for_operator(format!("{message}: {said}"));
     error.retry_after = retry::retry_after(&answer.headers);
     error
+}
+
+/// Shortest secret that is searched for in a platform's words; shorter ones would be found in any text.
+const MIN_SECRET: usize = 4;
+
+/// Whether a platform's words hold what it was sent, what it issued before, or what it issues in this very answer.
+fn repeats_secret(text: &str, exchange: &Exchange, with: &With<'_>, answer: &Answer) -> bool {
+    let issued = exchange.take.values().filter(|take| take.secret);
+    let issued: Vec<Zeroizing<String>> =
+        issued.filter_map(|take| answer.json.pointer(&take.at).and_then(scalar)).map(Zeroizing::new).collect();
+    let secrets: Vec<&str> = with.secrets().chain(issued.iter().map(|secret| secret.as_str())).collect();
+    // Some platforms change the case of what they repeat.
+    let folded = Zeroizing::new(text.to_lowercase());
+    let plain = |secret: &&str| {
+        let secret = Zeroizing::new(secret.to_lowercase());
+        secret.len() >= MIN_SECRET && folded.contains(secret.as_str())
+    };
+    secrets.iter().any(plain) || Needles::new(secrets.iter().copied()).found_in(text.as_bytes())
 }
 
 /// What may be told of a platform's words: no control characters, no long texts, and nothing that could be a token.
@@ -190,7 +214,15 @@ fn tell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::egress::{context::Context, vault::Secrets};
+
+    fn context(secret: &str) -> Context {
+        let secrets = Secrets([("token".to_owned(), Zeroizing::new(secret.to_owned()))].into());
+        Context::new("https://h.example".into(), Value::Null, secrets, &BTreeMap::new())
+    }
 
     fn exchange(json: Value) -> Exchange {
         let mut base = serde_json::json!({"url": "{{ connection.origin }}/token"});
@@ -215,7 +247,10 @@ mod tests {
     fn failures_tell_what_they_mean_and_no_token() {
         let exchange = exchange(serde_json::json!({"fail": {"code": "/error", "message": "/error_description",
             "codes": {"invalid_client": "unauthenticated", "bad_account": "invalid-config", "busy": "unavailable"}}}));
-        let refusal = |status, json| refused(&exchange, &Answer { status, headers: http::HeaderMap::new(), json });
+        let (context, grants) = (context("canary-4711"), Grants::new());
+        let with = With { context: &context, grants: &grants };
+        let refusal =
+            |status, json| refused(&exchange, &with, &Answer { status, headers: http::HeaderMap::new(), json });
         for (status, code, kind) in [
             (400, "invalid_client", SendErrorKind::Unauthenticated),
             (200, "bad_account", SendErrorKind::InvalidConfig),
@@ -232,5 +267,27 @@ mod tests {
         let error = refusal(400, hostile);
         assert!(!error.message.contains("token eyJ"));
         assert_eq!(error.operator.unwrap(), format!("{}: …: the token … is here", error.message));
+    }
+
+    #[test]
+    fn words_that_repeat_a_secret_are_withheld() {
+        let exchange = exchange(serde_json::json!({"take": {"token": {"at": "/access_token", "secret": true}},
+            "fail": {"code": "/error", "message": "/error_description"}}));
+        let context = context("pa55");
+        let grants: Grants =
+            [("first".to_owned(), Known { text: Zeroizing::new("issued".to_owned()), secret: true })].into();
+        let with = With { context: &context, grants: &grants };
+        let told = |text: String| {
+            let json =
+                serde_json::json!({"error": "denied", "error_description": text, "access_token": "in this answer"});
+            let answer = Answer { status: 400, headers: http::HeaderMap::new(), json };
+            refused(&exchange, &with, &answer).operator.unwrap()
+        };
+        for text in ["wrong password pa55", "PA55", "the ticket issued before", "it is in this answer"] {
+            assert!(told(text.to_owned()).ends_with("(HTTP 400): (withheld: it repeats a secret)"), "{text}");
+        }
+        let late = format!("{} pa55", "x ".repeat(300));
+        assert!(told(late).ends_with("(withheld: it repeats a secret)"));
+        assert!(told("wrong password".to_owned()).ends_with("denied: wrong password"));
     }
 }

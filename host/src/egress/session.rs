@@ -31,6 +31,7 @@ use super::{
     recipe::{Recipe, Target},
     retry::Pacing,
     scope::{Places, Rule},
+    template::MAX_RENDERED,
     vault::Secrets,
     wire::Wire,
 };
@@ -202,12 +203,10 @@ impl Shared {
         let client = client::client(&self.tls, &self.filter).map_err(|error| {
             SendError::new(SendErrorKind::Unavailable, "no HTTP client could be made").for_operator(error.to_string())
         })?;
-        let context = Context {
-            origin: places.origin().to_string(),
-            config: spec.config,
-            secrets: spec.secrets,
-            lets: spec.recipe.lets.clone(),
-        };
+        if spec.secrets.0.values().any(|secret| secret.len() > MAX_RENDERED) {
+            return Err(SendError::new(SendErrorKind::InvalidConfig, "a secret is longer than 64 KiB"));
+        }
+        let context = Context::new(places.origin().to_string(), spec.config, spec.secrets, &spec.recipe.lets);
         Ok(Session {
             address: spec.address,
             places,

@@ -4,6 +4,8 @@
 //! escapes, whether `//` and `#` begin a comment, whether dollars and brackets quote, whether comments nest. It passes
 //! only if it is one whole statement in all of them, so that no reading of it hides a second one.
 
+use std::collections::HashSet;
+
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
@@ -29,7 +31,7 @@ const MAX_STATEMENT: usize = 64 * 1024;
 /// Whether the body is what the rule asks for, or why not.
 pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static str> {
     let Strict(json) = serde_json::from_slice(body.unwrap_or_default())
-        .map_err(|_| "the body must be JSON in which no key occurs twice")?;
+        .map_err(|_| "the body must be JSON in which no key occurs twice, in whatever case")?;
     let Some(Value::String(statement)) = json.pointer(&rule.at) else {
         return Err("the body holds no statement where the credential's scope expects one");
     };
@@ -125,7 +127,8 @@ fn comment(text: &[u8], nested: bool) -> Option<&[u8]> {
     None
 }
 
-/// JSON in which no key occurs twice: of two readers one might take the first and one the last.
+/// JSON in which no key occurs twice: of two readers one might take the first and one the last. Some readers do not
+/// tell upper from lower case, so keys that differ in case only are the same key.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -177,10 +180,13 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = serde_json::Map::new();
+        let mut folded = HashSet::new();
         while let Some((key, Strict(value))) = access.next_entry::<String, Strict>()? {
-            if map.insert(key, value).is_some() {
+            // By way of upper case, which brings letters like the long s to their plain form.
+            if !folded.insert(key.to_uppercase().to_lowercase()) {
                 return Err(A::Error::custom("a key occurs twice"));
             }
+            map.insert(key, value);
         }
         Ok(Value::Object(map))
     }
@@ -260,6 +266,10 @@ mod tests {
             b"{\"statement\":\"DROP TABLE t\",\"statement\":\"SELECT 1\"}",
             b"{\"a\":{\"b\":1,\"b\":2},\"statement\":\"SELECT 1\"}",
             b"{\"\\u0073tatement\":\"DROP\",\"statement\":\"SELECT 1\"}",
+            b"{\"Statement\":\"DROP\",\"statement\":\"SELECT 1\"}",
+            b"{\"statement\":\"SELECT 1\",\"STATEMENT\":\"DROP\"}",
+            b"{\"\\u017ftatement\":\"DROP\",\"statement\":\"SELECT 1\"}",
+            b"{\"a\":[{\"b\":1,\"B\":2}],\"statement\":\"SELECT 1\"}",
             b"{\"statement\":[\"SELECT 1\"]}",
             b"{\"statement\":\"SELECT 1\"} {}",
             b"statement=SELECT 1",

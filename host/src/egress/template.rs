@@ -16,7 +16,7 @@ use filter::Filter;
 pub use parse::InvalidTemplate;
 
 /// Longest text that a template may render to.
-const MAX_RENDERED: usize = 64 * 1024;
+pub(in crate::egress) const MAX_RENDERED: usize = 64 * 1024;
 
 /// Text with values in it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +127,10 @@ fn append(out: &mut Rendered, of: &Operand, filters: &[Filter], lookup: &impl Lo
         Operand::Constant(text) => (Some(Known { text: Zeroizing::new(text.clone()), secret: false }), None),
         Operand::Path(path) => (lookup.value(path), Some(path)),
     };
+    // Before anything of it is copied.
+    if value.as_ref().is_some_and(|v| v.text.len() > MAX_RENDERED) {
+        return Err(RenderError::TooLong);
+    }
     let secret = value.as_ref().is_some_and(|v| v.secret);
     if let Some(v) = value.as_ref().filter(|_| secret) {
         out.secrets.push(v.text.clone());
@@ -230,6 +234,14 @@ mod tests {
         }
     }
 
+    struct Long;
+
+    impl Lookup for Long {
+        fn value(&self, _: &Path) -> Option<Known> {
+            Some(Known { text: Zeroizing::new("x".repeat(MAX_RENDERED + 1)), secret: true })
+        }
+    }
+
     fn render(source: &str) -> String {
         source.parse::<Template>().unwrap().render(&Sample).unwrap().text.to_string()
     }
@@ -312,7 +324,11 @@ mod tests {
 
     #[test]
     fn nothing_grows_without_bound() {
-        let long = format!("{}{}", "{{ config.host }}".repeat(3200), "x");
+        let long = format!("{{{{ '{}'|b64 }}}}", "x".repeat(30_000)).repeat(2);
         assert_eq!(long.parse::<Template>().unwrap().render(&Sample).unwrap_err(), RenderError::TooLong);
+        assert!("{{ config.host }}".repeat(256).parse::<Template>().is_ok());
+        assert!("{{ config.host }}".repeat(257).parse::<Template>().is_err());
+        let shortened = "{{ secret.a|before('x') }}".parse::<Template>().unwrap();
+        assert_eq!(shortened.render(&Long).unwrap_err(), RenderError::TooLong);
     }
 }

@@ -12,6 +12,13 @@ use super::{
     session::Budget,
 };
 
+/// Requests that one operation may send, repeats and token requests included: far more than any run of a connector
+/// needs, and an end to one that asks for ever.
+const MAX_REQUESTS: u64 = 10_000;
+
+/// Bytes of answers that one operation may receive, decompressed: 4 GiB.
+const MAX_BYTES: u64 = 4 << 30;
+
 /// A client and the filter that its resolver uses too.
 pub(super) struct Wire {
     pub(super) client: reqwest::Client,
@@ -56,7 +63,15 @@ impl Wire {
         budget: &Budget,
     ) -> Result<reqwest::Response, Failed> {
         self.check_literal(url)?;
-        budget.requests.fetch_add(1, Ordering::Relaxed);
+        if budget.bytes.load(Ordering::Relaxed) > MAX_BYTES {
+            return Err(too_many_bytes());
+        }
+        let one_more = |sent: u64| (sent < MAX_REQUESTS).then_some(sent + 1);
+        if budget.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Err(exhausted(format!(
+                "the operation has sent {MAX_REQUESTS} requests, which is all that one may"
+            )));
+        }
         in_time(budget, request.send()).await?.map_err(|error| failed(&error))
     }
 
@@ -74,8 +89,17 @@ impl Wire {
 /// The next piece of a body; none at its end.
 pub(super) async fn piece(response: &mut reqwest::Response, budget: &Budget) -> Result<Option<bytes::Bytes>, Failed> {
     let piece = in_time(budget, response.chunk()).await?.map_err(|error| failed(&error))?;
-    budget.bytes.fetch_add(piece.as_ref().map_or(0, |p| p.len() as u64), Ordering::Relaxed);
-    Ok(piece)
+    let length = piece.as_ref().map_or(0, |p| p.len() as u64);
+    let before = budget.bytes.fetch_add(length, Ordering::Relaxed);
+    if before.saturating_add(length) > MAX_BYTES { Err(too_many_bytes()) } else { Ok(piece) }
+}
+
+fn too_many_bytes() -> Failed {
+    exhausted("the operation has received more than 4 GiB".to_owned())
+}
+
+fn exhausted(text: String) -> Failed {
+    Failed { error: SendError::new(SendErrorKind::BudgetExhausted, text), again: Again::Never }
 }
 
 async fn in_time<T>(budget: &Budget, work: impl Future<Output = T>) -> Result<T, Failed> {

@@ -1,13 +1,16 @@
 //! The loop that claims due jobs and gives each to a worker, and the one that gives back deleted rows.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use jiff::Timestamp;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, worker};
-use crate::db::Db;
+use crate::{
+    db::{Db, jobs::JobEnd},
+    model::job::{Claim, JobError},
+};
 
 /// Longest sleep between two looks into the store: a wake-up that got lost costs no more than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -19,6 +22,7 @@ const RECLAIM_AT_ONCE: usize = 2000;
 pub(super) async fn run(context: Context, shutdown: CancellationToken) {
     let changed = context.db.jobs_changed();
     let mut workers = JoinSet::new();
+    let mut claims = HashMap::new();
     loop {
         // Enrolled before the store is read, so that what is queued meanwhile wakes us.
         let notified = changed.notified();
@@ -29,7 +33,9 @@ pub(super) async fn run(context: Context, shutdown: CancellationToken) {
         if workers.len() < context.options.jobs {
             match context.db.claim_job(context.clock.now()).await {
                 Ok(Some(claimed)) => {
-                    workers.spawn(worker::run(context.clone(), claimed, shutdown.clone()));
+                    let claim = claimed.claim;
+                    let worker = workers.spawn(worker::run(context.clone(), claimed, shutdown.clone()));
+                    claims.insert(worker.id(), claim);
                     continue;
                 }
                 Ok(None) => sleep = until_due(&context).await,
@@ -39,16 +45,30 @@ pub(super) async fn run(context: Context, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => break,
             () = notified => {}
-            Some(ended) = workers.join_next(), if !workers.is_empty() => {
-                if let Err(error) = ended {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a worker panicked; its job is claimed again after a restart");
+            Some(ended) = workers.join_next_with_id(), if !workers.is_empty() => match ended {
+                Ok((worker, ())) => {
+                    claims.remove(&worker);
                 }
-            }
+                Err(error) => {
+                    if let Some(claim) = claims.remove(&error.id()) {
+                        fail(&context, claim, &error).await;
+                    }
+                }
+            },
             () = tokio::time::sleep(sleep) => {}
         }
     }
     // Workers see the same token; what a worker is writing is written to its end.
     while workers.join_next().await.is_some() {}
+}
+
+/// A worker panicked: its job is not left claimed, or nothing of its connection could be synced until a restart.
+async fn fail(context: &Context, claim: Claim, panic: &JoinError) {
+    tracing::error!(job.id = %claim.job, error = panic as &dyn std::error::Error, "a worker panicked; its job is given up");
+    let error = JobError { code: "internal".into(), message: "the host failed at this job; see its log".into() };
+    if let Err(error) = context.db.end_job(claim, JobEnd::Failed(error), context.clock.now()).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the end of the job could not be recorded");
+    }
 }
 
 /// Gives back rows of deleted subtrees, in small transactions between which others write.

@@ -128,6 +128,7 @@ mod tests {
             cursor: None,
             not_before: not_before.map(|s| Timestamp::from_second(s).expect("time")),
             failures: 0,
+            restarts: 0,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     egress::session::Session,
     model::{
         connection::Connection,
+        id::ConnectionId,
         job::{JobError, JobType, retry_delay},
     },
 };
@@ -86,7 +87,11 @@ async fn attempt(context: Context, claimed: Claimed, shutdown: CancellationToken
         Err(Stopped::Store(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
             let error = JobError { code: "store".into(), message: "the store failed; see the host's log".into() };
-            JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+            if failures + 1 < MAX_ATTEMPTS {
+                JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+            } else {
+                JobEnd::Failed(error)
+            }
         }
     };
     match &end {
@@ -109,20 +114,30 @@ async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), 
 }
 
 /// Finds the connector and opens the connection's way out.
-async fn open(context: Context, claimed: Claimed) -> Result<Attempt, Stopped> {
+async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped> {
     let technology = &claimed.connection.technology;
     let connector = context.connectors.by_technology(technology).ok_or_else(|| {
         failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
     })?;
-    let session = session(&context, &connector, &claimed.connection).await?;
+    let (connection, session) = session(&context, &connector, claimed.connection.id).await?;
+    claimed.connection = connection;
     Ok(Attempt { context, claimed, connector, session })
 }
 
-async fn session(context: &Context, connector: &Connector, connection: &Connection) -> Result<Arc<Session>, Stopped> {
-    let sealed = context.db.sealed_secrets(connection.id).await.map_err(Stopped::Store)?.ok_or(Stopped::Lost)?;
-    let secrets =
-        context.vault.open(connection.id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
-    connector.session(&context.egress, connection, secrets).map_err(|error| failed(error.code.as_str(), error.message))
+/// The session, and the connection as it was when its secrets were read: it may have changed since the claim, and
+/// secrets go only to the address that they were given for (D42).
+async fn session(
+    context: &Context,
+    connector: &Connector,
+    id: ConnectionId,
+) -> Result<(Connection, Arc<Session>), Stopped> {
+    let read = context.db.connection_with_secrets(id).await.map_err(Stopped::Store)?;
+    let (connection, sealed) = read.ok_or(Stopped::Lost)?;
+    let secrets = context.vault.open(id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
+    let session = connector
+        .session(&context.egress, &connection, secrets)
+        .map_err(|error| failed(error.code.as_str(), error.message))?;
+    Ok((connection, session))
 }
 
 fn failed(code: &str, message: String) -> Stopped {

@@ -193,6 +193,8 @@ pub struct Task {
     pub not_before: Option<Timestamp>,
     /// Failures of its current step.
     pub failures: u32,
+    /// How often it was begun again because its cursor could not be read.
+    pub restarts: u32,
 }
 
 /// What a task does.

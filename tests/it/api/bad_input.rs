@@ -98,6 +98,32 @@ async fn a_payload_that_is_wrong_is_named_and_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_the_wrong_place_is_not_repeated() {
+    const CANARY: &str = "dapi5ecre7canary";
+    let host = TestHost::start().await.expect("host");
+    let good = platform(1, Names::Plain).await.payload("Good");
+    for (pointer, value, status, code) in [
+        ("/connection", json!(CANARY), 400, "invalid-body"),
+        ("/connection", json!(format!("{CANARY}, expected {CANARY}")), 400, "invalid-body"),
+        ("/connection", json!([CANARY]), 400, "invalid-body"),
+        ("/connectionKey", json!({ "token": CANARY }), 400, "invalid-body"),
+        ("/settings", json!(CANARY), 400, "invalid-body"),
+        ("/settings/isActive", json!(CANARY), 400, "invalid-body"),
+        ("/options", json!(CANARY), 400, "invalid-body"),
+        ("/connection/technology", json!([CANARY]), 400, "invalid-body"),
+        ("/connection/technology", json!(CANARY.repeat(5)), 422, "unknown-technology"),
+        ("/connection/port", json!(CANARY), 400, "invalid-connection"),
+    ] {
+        let payload = with(&good, pointer, value);
+        let answer = host.client().post("/data/connection", &payload).await.expect(pointer);
+        assert_eq!((answer.status.as_u16(), answer.code()), (status, code), "{pointer}: {}", answer.text);
+        assert!(!answer.text.contains(CANARY), "{pointer}: {}", answer.text);
+    }
+    nothing_is_stored(host.client()).await;
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_bounded_typed_and_json() {
     let host = TestHost::start().await.expect("host");
     let client = host.client();

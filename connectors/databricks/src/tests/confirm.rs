@@ -26,11 +26,17 @@ fn only_what_the_platform_says_is_gone_is_absent() {
         "tables/main.sales.text" => Ok(wharfinger_sdk::testing::text(404, "Status: 404\nDescription: Not Found")),
         other => panic!("not asked for: {other}"),
     });
-    let names = ["here", "gone", "oss", "other", "hidden", "renamed", "busy", "text", "dotted.name", ""];
+    let names = ["here", "gone", "oss", "other", "hidden", "renamed", "busy", "text"];
     assert_eq!(
         look(&host, &["main", "sales"], &names),
-        [Present, Absent, Absent, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown]
+        [Present, Absent, Absent, Unknown, Unknown, Unknown, Unknown, Unknown]
     );
+    // What no URL can name is for a second listing to find.
+    for odd in ["dotted.name", ""] {
+        let asked = path(&["here", odd]);
+        let error = Databricks::confirm(&context(&host), &path(&["main", "sales"]), "", &asked).expect_err("refused");
+        assert_eq!(error.code, codes::UNSUPPORTED, "{odd:?}");
+    }
 }
 
 #[test]

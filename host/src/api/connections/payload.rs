@@ -203,13 +203,20 @@ fn connector_for(state: &ApiState, technology: &Technology) -> Result<Arc<Connec
     state.connectors.by_technology(technology).ok_or_else(|| {
         let list = technologies(state);
         let list = if list.is_empty() { "none".to_owned() } else { list.join(", ") };
+        let asked = if name_like(technology.as_str()) { format!("{technology:?}") } else { "it".to_owned() };
         ApiError::refused(
             "unknown-technology",
-            format!("no connector for {technology:?} is installed; installed: {list}"),
+            format!("at connection.technology: no connector for {asked} is installed; installed: {list}"),
         )
         .detail(installed(state))
         .hint("use one of them as it is spelled, or install a connector for it")
     })
+}
+
+/// Whether a text looks like a technology's name. What does not is not repeated: it may be a secret in the wrong place.
+fn name_like(text: &str) -> bool {
+    const MOST: usize = 64;
+    text.chars().count() <= MOST && text.chars().all(|c| c.is_alphanumeric() || " ._-+&()/".contains(c))
 }
 
 fn technologies(state: &ApiState) -> Vec<String> {
@@ -295,6 +302,12 @@ mod tests {
         for bad in [json!(1), json!(""), json!("a\n"), json!(null)] {
             assert_eq!(take(bad.clone()).expect_err("bad").status(), 400, "{bad}");
         }
+    }
+
+    #[test]
+    fn only_what_looks_like_a_technology_is_repeated() {
+        assert!(name_like("Azure Synapse Analytics") && name_like("Punch-Cards 2.0"));
+        assert!(!name_like(&"x".repeat(65)) && !name_like("user:pass@host") && !name_like("a=b"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Query, Request, State},
-    http::{HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -22,6 +22,7 @@ use crate::api::{
     ApiState,
     caller::{self, Caller, SESSION_COOKIE},
     error::ApiError,
+    input, routes,
 };
 
 /// How long a session lasts.
@@ -48,7 +49,7 @@ impl FromRequestParts<ApiState> for Visitor {
     }
 }
 
-/// A form that was sent from a page of the visitor's session.
+/// A form that was sent from a page of the visitor's session, by somebody who may act.
 pub(super) struct Posted {
     /// Who sent it.
     pub(super) visitor: Visitor,
@@ -60,15 +61,12 @@ impl Posted {
     pub(super) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
-}
 
-impl FromRequest<ApiState> for Posted {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+    /// A form of the visitor's session, whoever the visitor is.
+    async fn of_session(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
-        let fields = read_form(body).await?;
+        let fields = read_form(&parts.headers, body).await?;
         let sent = fields.get("token").map_or("", String::as_str);
         if visitor.token.is_empty() || !same(sent, &visitor.token) {
             return Err(ApiError::forbidden("this form is not of your present session")
@@ -78,10 +76,19 @@ impl FromRequest<ApiState> for Posted {
     }
 }
 
-async fn read_form(body: axum::body::Body) -> Result<BTreeMap<String, String>, ApiError> {
-    let bytes = axum::body::to_bytes(body, MAX_FORM)
-        .await
-        .map_err(|_| ApiError::bad_request("form", "the form did not arrive whole, or is too large"))?;
+impl FromRequest<ApiState> for Posted {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let posted = Self::of_session(request, state).await?;
+        // Here, so that no page can forget it: what a page does, the API's routes of the same effect would refuse too.
+        routes::may_act(&posted.visitor.caller)?;
+        Ok(posted)
+    }
+}
+
+async fn read_form(headers: &HeaderMap, body: axum::body::Body) -> Result<BTreeMap<String, String>, ApiError> {
+    let bytes = input::bounded(headers, body, MAX_FORM).await?;
     Ok(url::form_urlencoded::parse(&bytes).into_owned().collect())
 }
 
@@ -112,7 +119,7 @@ pub(super) async fn sign_in(State(state): State<ApiState>, request: Request) -> 
     if !caller::from_our_pages(&parts.headers) {
         return Err(ApiError::forbidden("the sign-in form must be sent from this page"));
     }
-    let fields = read_form(body).await?;
+    let fields = read_form(&parts.headers, body).await?;
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
     let next = inner(field("next")).to_owned();
     let Some(principal) = state.db.principal_by_key(caller::token_digest(field("key").trim())).await? else {
@@ -130,7 +137,8 @@ pub(super) async fn sign_in(State(state): State<ApiState>, request: Request) -> 
 /// Signs out.
 pub(super) async fn sign_out(State(state): State<ApiState>, request: Request) -> Result<Response, ApiError> {
     let session = caller::session_token(request.headers()).map(caller::token_digest);
-    Posted::from_request(request, &state).await?;
+    // Whoever is signed in may leave, also who may do nothing else.
+    Posted::of_session(request, &state).await?;
     if let Some(session) = session {
         state.db.delete_session(session).await?;
     }

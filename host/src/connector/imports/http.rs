@@ -4,14 +4,17 @@
 //! is refused, and what a platform answers, is an error value for the guest; a trap is only what the guest cannot have
 //! meant. Knows nothing of policy and credentials, which are the session's.
 
-use std::{collections::VecDeque, future::Future, sync::Arc, time::Instant};
+use std::{collections::VecDeque, future::Future, ops::Range, sync::Arc, time::Instant};
 
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
 use wasmtime::component::Resource;
 
 use crate::{
     connector::{
-        limits::{MAX_PARALLEL, MAX_TRANSFERS},
+        limits::{MAX_BATCH, MAX_PARALLEL, MAX_TRANSFERS, MAX_UNFETCHED},
         state::State,
         v0_1::{
             http::{Host, HostBatch, HostBodyStream, Request, Response},
@@ -25,12 +28,27 @@ use crate::{
 const MAX_PIECE: u32 = 1 << 20;
 
 /// Requests that run in parallel. At most [`MAX_PARALLEL`] are under way or wait to be fetched, so that answers that
-/// nobody fetches do not pile up.
+/// nobody fetches do not pile up; all batches of an operation together keep at most [`MAX_UNFETCHED`] bytes of answers.
 #[allow(unreachable_pub, reason = "the generated bindings re-export it")]
 pub struct Batch {
     waiting: VecDeque<(u32, Request)>,
-    running: JoinSet<(u32, Result<Response, Error>)>,
+    running: JoinSet<(u32, Result<Kept, Error>)>,
     parallel: usize,
+    /// Set where nothing is sent.
+    refused: Option<Refused>,
+}
+
+/// An answer that waits to be fetched, and the room that it takes until then.
+struct Kept {
+    response: Response,
+    _room: OwnedSemaphorePermit,
+}
+
+/// What each request of a refused batch is answered with. Nothing of the requests themselves is kept.
+struct Refused {
+    error: Error,
+    /// The requests that were not answered yet.
+    left: Range<u32>,
 }
 
 /// An answer that is read piece by piece.
@@ -72,34 +90,41 @@ impl HostBatch for State {
     async fn new(&mut self, requests: Vec<Request>, parallel: u32) -> wasmtime::Result<Resource<Batch>> {
         // The constructor cannot fail, so what has no room here answers each of its requests with the reason.
         let parallel = usize::try_from(parallel).unwrap_or(MAX_PARALLEL).clamp(1, MAX_PARALLEL);
-        let full = self.begin_transfer().err();
-        let waiting = (0..).zip(requests).collect();
-        let mut batch = Batch { waiting, running: JoinSet::new(), parallel };
-        match full {
-            None => batch.fill(self),
-            Some(error) => {
-                self.transfers += 1;
-                for (index, _) in batch.waiting.drain(..) {
-                    let error = error.clone();
-                    batch.running.spawn_on(async move { (index, Err(error)) }, &self.grant.io);
-                }
+        let mut batch = Batch { parallel, ..Batch::empty() };
+        let room = if requests.len() > MAX_BATCH { Err(too_many()) } else { self.begin_transfer() };
+        match room {
+            Ok(()) => {
+                batch.waiting = (0..).zip(requests).collect();
+                batch.fill(self);
+            }
+            Err(error) => {
+                let left = 0..u32::try_from(requests.len()).unwrap_or(u32::MAX);
+                batch.refused = Some(Refused { error, left });
             }
         }
         Ok(self.table.push(batch)?)
     }
 
     async fn next(&mut self, batch: Resource<Batch>) -> wasmtime::Result<Option<(u32, Result<Response, Error>)>> {
-        let Some(done) = self.table.get_mut(&batch)?.running.join_next().await else { return Ok(None) };
+        let found = self.table.get_mut(&batch)?;
+        if let Some(refused) = &mut found.refused {
+            return Ok(refused.left.next().map(|index| (index, Err(refused.error.clone()))));
+        }
+        let Some(done) = found.running.join_next().await else { return Ok(None) };
         // Taken out while it is filled, because both are parts of the state.
         let mut taken = std::mem::replace(self.table.get_mut(&batch)?, Batch::empty());
         taken.fill(self);
         *self.table.get_mut(&batch)? = taken;
-        Ok(Some(done.map_err(|error| wasmtime::Error::msg(format!("a request of the host failed: {error}")))?))
+        let (index, answer) =
+            done.map_err(|error| wasmtime::Error::msg(format!("a request of the host failed: {error}")))?;
+        Ok(Some((index, answer.map(|kept| kept.response))))
     }
 
     async fn drop(&mut self, batch: Resource<Batch>) -> wasmtime::Result<()> {
-        self.table.delete(batch)?;
-        self.transfers = self.transfers.saturating_sub(1);
+        // A refused one took no place.
+        if self.table.delete(batch)?.refused.is_none() {
+            self.transfers = self.transfers.saturating_sub(1);
+        }
         Ok(())
     }
 }
@@ -140,7 +165,7 @@ impl State {
 
 impl Batch {
     fn empty() -> Self {
-        Self { waiting: VecDeque::new(), running: JoinSet::new(), parallel: 1 }
+        Self { waiting: VecDeque::new(), running: JoinSet::new(), parallel: 1, refused: None }
     }
 
     /// Starts requests up to the wished number.
@@ -150,16 +175,30 @@ impl Batch {
         {
             let session = state.grant.session.clone();
             let budget = state.budget.clone();
+            let unfetched = state.unfetched.clone();
             self.running.spawn_on(
                 async move {
                     match session {
-                        Some(session) => (index, send(&session, request, &budget).await),
+                        Some(session) => {
+                            let answer = send(&session, request, &budget).await;
+                            (index, answer.and_then(|response| kept(response, unfetched)))
+                        }
                         None => (index, Err(nothing_granted())),
                     }
                 },
                 &state.grant.io,
             );
         }
+    }
+}
+
+/// Keeps an answer until it is fetched. One that has no room is dropped: were it to wait for room, it would be held all
+/// the same, and a guest that fetches from another batch first would wait forever.
+fn kept(response: Response, unfetched: Arc<Semaphore>) -> Result<Kept, Error> {
+    let size = u32::try_from(response.body.len()).unwrap_or(u32::MAX);
+    match unfetched.try_acquire_many_owned(size) {
+        Ok(room) => Ok(Kept { response, _room: room }),
+        Err(_) => Err(unfetched_full()),
     }
 }
 
@@ -225,6 +264,15 @@ fn nothing_granted() -> Error {
 
 fn no_room() -> Error {
     plain("budget-exhausted", format!("at most {MAX_TRANSFERS} batches and open bodies at a time"))
+}
+
+fn too_many() -> Error {
+    plain("budget-exhausted", format!("a batch has at most {MAX_BATCH} requests"))
+}
+
+fn unfetched_full() -> Error {
+    let max = MAX_UNFETCHED >> 20;
+    plain("budget-exhausted", format!("answers that were not fetched may hold {max} MiB; fewer in parallel would help"))
 }
 
 fn plain(code: &str, message: String) -> Error {

@@ -145,7 +145,7 @@ impl<'a, 't> Ledger<'a, 't> {
             self.count_readers(&partition.scope.clone(), 1)?;
             self.job.counts.partitions += 1;
         }
-        let task = Task { number, work, cursor: None, not_before: None, failures: 0 };
+        let task = Task { number, work, cursor: None, not_before: None, failures: 0, restarts: 0 };
         queue::put_task(self.rows, self.job_id, &task)?;
         self.added.push(task);
         Ok(())

@@ -192,7 +192,11 @@ impl Ledger<'_, '_> {
             basis: listing.basis.clone(),
             candidates: unseen.iter().map(|(id, _)| ObjectId::from_u128(*id)).collect(),
             names: unseen.iter().map(|(_, row)| row.name.clone()).collect(),
-            by_name: unseen.iter().all(|(_, row)| row.displaced_from.is_none()),
+            // What has an id of the platform's may have been renamed to before the cursor, where the old name proves
+            // nothing: only a second listing can find it.
+            by_name: unseen.iter().all(|(_, row)| {
+                row.displaced_from.is_none() && !(self.step.remote_ids_unique && row.remote_id.is_some())
+            }),
         })
     }
 

@@ -19,7 +19,7 @@ use crate::model::{
 const MAX_PARTITIONS: u64 = 1_000_000;
 
 /// Longest payload of a partition, in bytes.
-const MAX_PAYLOAD: usize = 64 * 1024;
+const MAX_PAYLOAD: usize = 4 * 1024;
 
 impl Ledger<'_, '_> {
     /// Adds a partition to the job where it lies in what the job is for and is worth reading. `within` is the scope of the

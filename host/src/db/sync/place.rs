@@ -271,6 +271,8 @@ impl Ledger<'_, '_> {
         if recreated {
             held.row.fingerprint = None;
             self.note_recreated(id, &held.row)?;
+            // The new one was never listed, whatever is known of the old one (D37).
+            self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
             self.note(id, What::Recreated);
         }
         let kind = scanned.facts.kind;

@@ -212,7 +212,7 @@ async fn a_deregistered_connection_frees_its_name_and_account() {
     let deleted = world.db.delete_object(&Sight::All, &at("K"), now).await.expect("delete").expect("object");
     assert_eq!(deleted.child_count, 8);
     assert!(world.db.connection(id).await.expect("read").is_none());
-    assert!(world.db.sealed_secrets(id).await.expect("read").is_none());
+    assert!(world.db.connection_with_secrets(id).await.expect("read").is_none());
     let job = world.db.job(&Sight::All, job.id).await.expect("job").expect("job");
     assert_eq!(job.state, JobState::Cancelled);
     world.check().await;

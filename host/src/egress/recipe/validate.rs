@@ -29,6 +29,9 @@ pub struct InvalidRecipe {
     pub message: String,
 }
 
+/// Values that a recipe may derive.
+const MAX_LETS: usize = 64;
+
 type Checked = Result<(), InvalidRecipe>;
 
 fn refuse<T>(at: impl Into<String>, message: impl Into<String>) -> Result<T, InvalidRecipe> {
@@ -110,6 +113,9 @@ impl<'a> Known<'a> {
 
     /// Adds the derived values whose own values are known, until all are: what is left over names itself or nothing.
     fn add_lets(&mut self, lets: &'a BTreeMap<String, Let>) -> Checked {
+        if lets.len() > MAX_LETS {
+            return refuse("let", format!("at most {MAX_LETS} values can be derived"));
+        }
         let mut open: Vec<(&String, &Let)> = lets.iter().collect();
         while !open.is_empty() {
             let before = open.len();
@@ -175,9 +181,14 @@ impl<'a> Known<'a> {
             return refuse(at, "a recipe may not set this header: it belongs to the transport");
         }
         self.mentions_secret(at, template)?;
+        if matches!(name, "authorization" | "cookie") { self.check_issued(at, template) } else { Ok(()) }
+    }
+
+    /// Whatever was issued and goes out with requests must be marked, in any header: only what is marked is searched
+    /// for in the answers.
+    fn check_issued(&self, at: &str, template: &Template) -> Checked {
         for path in template.paths() {
-            let carries = matches!(name, "authorization" | "cookie");
-            if carries && matches!(path, Path::Grant(_)) && !self.is_secret(at, path)? {
+            if matches!(path, Path::Grant(_)) && !self.is_secret(at, path)? {
                 return refuse(at, format!("`{path}` must be taken with `\"secret\": true`"));
             }
         }
@@ -237,7 +248,9 @@ fn check_apply(apply: &Apply, known: &Known<'_>) -> Checked {
         check_reach(reach, &at)?;
     }
     for (name, template) in &apply.headers {
-        known.check_header(&format!("apply.headers.{name}"), name, template)?;
+        let at = format!("apply.headers.{name}");
+        known.check_header(&at, name, template)?;
+        known.check_issued(&at, template)?;
     }
     Ok(())
 }

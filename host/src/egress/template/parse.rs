@@ -13,6 +13,9 @@ pub struct InvalidTemplate {
 /// Longest text of a template.
 const MAX_SOURCE: usize = 64 * 1024;
 
+/// Texts and values in one template: each value is looked up, and may be long.
+const MAX_PARTS: usize = 256;
+
 pub(super) fn parts(source: &str) -> Result<Vec<Part>, InvalidTemplate> {
     let fail = |reason| InvalidTemplate { text: source.chars().take(200).collect(), reason };
     if source.len() > MAX_SOURCE {
@@ -31,6 +34,9 @@ pub(super) fn parts(source: &str) -> Result<Vec<Part>, InvalidTemplate> {
         let mut cursor = Cursor { rest: inside };
         parts.push(value(&mut cursor).map_err(fail)?);
         rest = cursor.rest;
+        if parts.len() > MAX_PARTS {
+            return Err(fail("it has too many parts"));
+        }
     }
     if !rest.is_empty() {
         parts.push(Part::Text(rest.to_owned()));

@@ -30,15 +30,20 @@ pub(super) enum Verdict {
     Stop(Stopped),
 }
 
-/// Judges a failure. `is_root`: the task is about the very object that the job is for, so nothing is left to go on with.
-pub(super) fn judge(error: &CallError, failures: u32, is_root: bool) -> Verdict {
+/// Judges a failure of a task that failed and was begun again so often before. `is_root`: the task is about the very object that the job is for, so nothing is left to go on with.
+pub(super) fn judge(error: &CallError, failures: u32, restarts: u32, is_root: bool) -> Verdict {
     let job_error = || JobError { code: error.code.as_str().to_owned(), message: message(error) };
     match error.code {
         // The credentials or the configuration fail for everything.
         ErrorCode::Unauthenticated | ErrorCode::InvalidConfig | ErrorCode::Denied => {
             Verdict::Stop(Stopped::Failed(job_error()))
         }
-        ErrorCode::StaleCursor if failures < MAX_FAILURES => Verdict::Wait { delay: Duration::ZERO, restart: true },
+        ErrorCode::StaleCursor if restarts < MAX_FAILURES => {
+            // The first time at once: a new version of the connector is the usual reason.
+            let delay = if restarts == 0 { Duration::ZERO } else { retry_delay(restarts) };
+            Verdict::Wait { delay, restart: true }
+        }
+        ErrorCode::StaleCursor => Verdict::Report(error.code.as_str().to_owned(), message(error)),
         code if code.retryable() && failures < MAX_FAILURES => {
             let delay = retry_delay(failures + 1).max(error.retry_after.unwrap_or_default()).min(LONGEST_WAIT);
             Verdict::Wait { delay, restart: false }
@@ -67,7 +72,7 @@ mod tests {
 
     #[track_caller]
     fn check(code: ErrorCode, failures: u32, is_root: bool, expect: &str) {
-        let got = match judge(&error(code), failures, is_root) {
+        let got = match judge(&error(code), failures, failures, is_root) {
             Verdict::Wait { delay, restart } => format!("wait {} {restart}", delay.as_secs()),
             Verdict::Report(code, _) => format!("report {code}"),
             Verdict::Stop(Stopped::Failed(error)) => format!("failed {}", error.code),
@@ -84,6 +89,7 @@ mod tests {
         check(ErrorCode::Unavailable, 4, false, "report unavailable");
         check(ErrorCode::Unavailable, 4, true, "not now unavailable");
         check(ErrorCode::StaleCursor, 0, false, "wait 0 true");
+        check(ErrorCode::StaleCursor, 4, false, "report stale-cursor");
         check(ErrorCode::PermissionDenied, 0, false, "report permission-denied");
         check(ErrorCode::PermissionDenied, 0, true, "failed permission-denied");
         check(ErrorCode::Unauthenticated, 0, false, "failed unauthenticated");

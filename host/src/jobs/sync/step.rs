@@ -26,6 +26,9 @@ use crate::{
 /// Children of one container that are asked about by name; more are looked for in a second listing (D36).
 const MAX_CONFIRMED_BY_NAME: usize = 100;
 
+/// Pages that one attempt reads of a partition at most: a connector that always brings another cursor comes to an end.
+const MAX_PAGES: usize = 1_000_000;
+
 /// Advances a task until it ends, and gives it back where it has to wait. Tasks that come up go to `found`.
 pub(super) async fn advance(
     attempt: &Attempt,
@@ -96,6 +99,10 @@ async fn read(
             let error = lying("the connector gave the same cursor twice: the listing would never end");
             return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await;
         }
+        if cursors.len() >= MAX_PAGES {
+            let error = lying("the partition has 1000000 pages: the listing would never end");
+            return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await;
+        }
         let next = page.next.clone().filter(|_| page.not_before.is_none());
         let apply = attempt.context.db.apply_page(attempt.step(&current, usage), page);
         let ahead = async {
@@ -130,7 +137,7 @@ async fn columns(
     let cursor = task.cursor.as_ref();
     let (page, usage) = attempt.connector.read_columns(&attempt.session, config, scope, namespace, names, cursor).await;
     match page {
-        Ok(page) if stands_still(&page, task) => {
+        Ok(page) if stands_still(&page, task, names) => {
             let error = lying("the connector answered none of the names and gave the same cursor again");
             give_up_or_wait(attempt, task, scope, error, usage).await
         }
@@ -139,9 +146,13 @@ async fn columns(
     }
 }
 
-/// Whether a page would bring us back to where we are.
-fn stands_still(page: &Page, task: &Task) -> bool {
-    page.objects.is_empty() && page.errors.is_empty() && page.next.is_some() && page.next == task.cursor
+/// Whether a page would bring us back to where we are: the same cursor, and none of the names answered.
+fn stands_still(page: &Page, task: &Task, names: &[String]) -> bool {
+    if page.next.is_none() || page.next != task.cursor || page.not_before.is_some() {
+        return false;
+    }
+    let answered = page.objects.iter().map(|object| &object.path).chain(page.errors.iter().map(|error| &error.path));
+    !answered.filter_map(|path| path.0.last()).any(|name| names.iter().any(|asked| asked == name.as_str()))
 }
 
 /// The second look before anything is called missing (D36): by `names` where these can tell, else by listing once more.
@@ -156,15 +167,19 @@ async fn confirm(
     let db = &attempt.context.db;
     if let Some(names) = names.filter(|_| attempt.connector.can_confirm()) {
         let (answer, usage) = attempt.connector.confirm(&attempt.session, config, scope, namespace, names).await;
-        return match answer {
-            Ok(presences) => Ok(db.apply_presence(attempt.step(task, usage), presences).await?),
-            Err(error) if error.code.retryable() => give_up_or_wait(attempt, task, scope, error, usage).await,
+        match answer {
+            Ok(presences) => return Ok(db.apply_presence(attempt.step(task, usage), presences).await?),
+            Err(error) if error.code.retryable() => {
+                return give_up_or_wait(attempt, task, scope, error, usage).await;
+            }
+            // These names cannot be asked for: the container is listed once more.
+            Err(error) if error.code == ErrorCode::Unsupported => {}
             // Whoever cannot tell has proved nothing.
             Err(_) => {
                 let unknown = vec![Presence::Unknown; names.len()];
-                Ok(db.apply_presence(attempt.step(task, usage), unknown).await?)
+                return Ok(db.apply_presence(attempt.step(task, usage), unknown).await?);
             }
-        };
+        }
     }
     let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
     match planned {
@@ -181,10 +196,17 @@ async fn give_up_or_wait(
     error: CallError,
     usage: Usage,
 ) -> Result<Advanced, Stopped> {
-    let is_root = *scope == attempt.claimed.scope;
+    // Nothing is left to go on with only where the listing of the job's own object does not even begin: columns, second
+    // looks and later pages are one part beside others.
+    let begins = match task.work {
+        Work::Plan { .. } => true,
+        Work::Read { second_look, .. } => !second_look && task.cursor.is_none(),
+        Work::Columns { .. } | Work::Confirm { .. } => false,
+    };
+    let is_root = begins && *scope == attempt.claimed.scope;
     let step = attempt.step(task, usage);
     tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
-    match judge(&error, task.failures, is_root) {
+    match judge(&error, task.failures, task.restarts, is_root) {
         Verdict::Wait { delay, restart } => Ok(attempt.context.db.defer_task(step, delay, restart).await?),
         Verdict::Report(code, message) => {
             let error = ObjectError { path: scope.clone(), code, message };

@@ -22,7 +22,7 @@ fn changed(pointer: &str, value: Value) -> Value {
             "form": {"grant_type": "client_credentials"},
             "ok": {"status": [200], "at": "/success", "in": [true]},
             "take": {"token": {"at": "/access_token", "secret": true}, "lifetime": {"at": "/expires_in", "default": 60},
-                     "org": {"at": "/org"}},
+                     "org": {"at": "/org", "secret": true}},
             "fail": {"code": "/error", "message": "/text", "codes": {"invalid_client": "unauthenticated"}}}}],
         "lifetime": {"seconds": "grant.lifetime", "early": 10},
         "apply": {"to": [{"origin": "{{ connection.origin }}", "paths": ["/api/*"], "methods": ["GET"]}],
@@ -92,6 +92,8 @@ fn what_means_nothing_or_too_much_is_refused() {
         ("/let/who".to_owned(), json!("{{ let.who }}"), "only by way of itself"),
         ("/let/who".to_owned(), json!("{{ grant.token }}"), "not there when derived"),
         ("/let/who".to_owned(), json!("{{ uuid }}"), "not there when derived"),
+        ("/let".to_owned(), (0..65).map(|n| (format!("l{n}"), json!("x"))).collect(), "at most 64"),
+        (exchange("form/a"), json!("{{ 'x' }}".repeat(257)), "too many parts"),
         // Where secrets would go.
         (exchange("query/id"), json!("{{ secret.oAuth.secret }}"), "must not stand in a URL"),
         (exchange("query/id"), json!("{{ let.hidden|b64 }}"), "must not stand in a URL"),
@@ -103,7 +105,9 @@ fn what_means_nothing_or_too_much_is_refused() {
         ("/apply/to/0/origin".to_owned(), json!("https://{{ config.user }}"), "composed"),
         ("/apply/to/0/origin".to_owned(), json!("{{ let.who }}"), "composed"),
         ("/apply/to/0/origin".to_owned(), json!("{{ config.hostname }}"), "`config` does not name"),
-        ("/apply/headers/authorization".to_owned(), json!("Bearer {{ grant.org }}"), "\"secret\": true"),
+        ("/apply/headers/authorization".to_owned(), json!("Bearer {{ grant.lifetime }}"), "\"secret\": true"),
+        ("/apply/headers/x-org".to_owned(), json!("{{ grant.lifetime }}"), "\"secret\": true"),
+        (exchange("take/org/secret"), json!(false), "\"secret\": true"),
         // Scope.
         ("/apply/to".to_owned(), json!([]), "without a scope"),
         ("/apply/to/0/paths".to_owned(), json!([]), "at least one"),

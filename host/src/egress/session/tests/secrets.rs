@@ -167,6 +167,11 @@ async fn whatever_happens_no_text_holds_a_secret() {
     let error = egress.session(unsendable).unwrap().send(get(&platform, "/api/x"), &budget()).await.unwrap_err();
     assert_eq!(error.kind, SendErrorKind::InvalidConfig);
     texts += &format!("{error:?}");
+    let mut endless = spec(platform.address(), static_recipe());
+    endless.secrets = Secrets([("token".to_owned(), Zeroizing::new("canary".repeat(20_000)))].into());
+    let error = egress.session(endless).unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::InvalidConfig);
+    texts += &format!("{error:?}");
     drop(guard);
     texts += &log.text();
     for secret in [CANARY, "canary", "Y2FuYXJ5"] {

@@ -125,3 +125,17 @@ async fn a_stream_gives_everything_in_order() {
     }
     assert!(read == body);
 }
+
+#[tokio::test]
+async fn an_operation_that_asks_for_ever_comes_to_an_end() {
+    let platform = Platform::start(|_| Answer::new(200, "ok")).await;
+    let session = session(&platform, static_recipe());
+    for (requests, bytes, asked) in [(9_999, 0, 1), (0, (4 << 30) - 1, 2)] {
+        let budget = Budget { requests: AtomicU64::new(requests), bytes: AtomicU64::new(bytes), ..budget() };
+        let first = session.send(get(&platform, "/api/x"), &budget).await;
+        assert_eq!(first.is_ok(), requests > 0, "the last request is answered, the last byte is not given out");
+        let error = session.send(get(&platform, "/api/x"), &budget).await.unwrap_err();
+        assert_eq!((error.kind, error.kind.code()), (SendErrorKind::BudgetExhausted, "budget-exhausted"));
+        assert_eq!(platform.asked().len(), asked, "what is beyond the budget never leaves");
+    }
+}

@@ -120,7 +120,7 @@ fn to_install(uris: &str) -> impl Iterator<Item = &str> {
     names.filter(|name| *name != "libc6" && !name.starts_with("libc-"))
 }
 
-/// Options that keep apt in its directory.
+/// Options that keep apt in its directory, and its verification on whatever the machine's own configuration says.
 fn configuration(dir: &Path) -> String {
     let dir = dir.display();
     format!(
@@ -135,6 +135,10 @@ fn configuration(dir: &Path) -> String {
          APT::Sandbox::User \"root\";\n\
          APT::Update::Error-Mode \"any\";\n\
          APT::Default-Release \"\";\n\
+         APT::Get::AllowUnauthenticated \"false\";\n\
+         Acquire::AllowInsecureRepositories \"false\";\n\
+         Acquire::AllowDowngradeToInsecureRepositories \"false\";\n\
+         Acquire::AllowWeakRepositories \"false\";\n\
          Acquire::Languages \"none\";\n\
          Acquire::Retries \"3\";\n\
          Acquire::http::Timeout \"30\";\n\
