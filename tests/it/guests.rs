@@ -174,6 +174,9 @@ impl Write for Lines {
 async fn floods_are_cut_and_escaped() -> anyhow::Result<()> {
     let lines = Lines::default();
     let writer = lines.clone();
+    // Somebody has to listen everywhere: with a single subscriber, on one thread, a line that another test's thread
+    // reaches first is held to interest nobody, for good.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::fmt().with_writer(std::io::sink).finish());
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
     let guest = Guest::load(guests::FLOODS).await?;
     let said = {

@@ -13,6 +13,10 @@ pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(super) fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        // Somebody has to listen everywhere: with a single subscriber, on one thread, a line that another test's thread
+        // reaches first is held to interest nobody, for good.
+        let everywhere = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("trace")).with_writer(std::io::sink);
+        let _ = tracing::subscriber::set_global_default(everywhere.finish());
         let subscriber = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("trace")).with_ansi(false);
         tracing::subscriber::set_default(subscriber.with_writer(self.clone()).finish())
     }
