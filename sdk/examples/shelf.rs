@@ -73,7 +73,7 @@ impl Connector for Shelf {
                     ..Recipe::default()
                 }],
             },
-            egress: vec![Egress { origin, paths: reach.0, methods: reach.1 }],
+            egress: vec![Egress { origin, paths: reach.0, methods: reach.1, from_response: None }],
             host_managed: None,
             remote_ids_unique: false,
         }

@@ -1,7 +1,7 @@
 //! A connection's configuration: typed for the connector, as a JSON schema for everybody else.
 //!
-//! The host hands over the payload without secrets and adds `origin`, which is not part of the schema and is kept
-//! apart here. Which properties are secrets is read off the schema, so a connector cannot forget to say so.
+//! The host hands over the payload without secrets and adds `origin` and `filter`, which are not part of the schema and
+//! are kept apart here. Which properties are secrets is read off the schema, so a connector cannot forget to say so.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
 use serde::{
@@ -10,10 +10,12 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::{Error, Filter};
 
 /// Key under which the host hands over where the platform is.
 const ORIGIN: &str = "origin";
+/// Key under which it hands over what shall be listed.
+const FILTER: &str = "filter";
 
 /// A property that holds a secret. It is part of the schema and never of what a connector gets: mark the field
 /// `#[serde(default)]`.
@@ -41,15 +43,20 @@ impl JsonSchema for Secret {
 }
 
 /// Takes apart what the host hands over.
-pub(crate) fn read<C: DeserializeOwned>(text: &str) -> Result<(C, String), Error> {
+pub(crate) fn read<C: DeserializeOwned>(text: &str) -> Result<(C, String, Filter), Error> {
     let mut properties: Map<String, Value> = serde_json::from_str(text)
         .map_err(|e| Error::invalid_config("The configuration is not a JSON object.").detail(e.to_string()))?;
     let Some(Value::String(origin)) = properties.remove(ORIGIN) else {
         return Err(Error::internal("The host did not say where the platform is: `origin` is missing."));
     };
+    let filter = match properties.remove(FILTER) {
+        None => Filter::default(),
+        Some(filter) => serde_json::from_value(filter)
+            .map_err(|e| Error::internal("The host's `filter` does not fit.").detail(e.to_string()))?,
+    };
     let config = serde_json::from_value(Value::Object(properties))
         .map_err(|e| Error::invalid_config(format!("The configuration does not fit: {e}.")))?;
-    Ok((config, origin))
+    Ok((config, origin, filter))
 }
 
 /// The JSON schema of a configuration: draft 2020-12, everything inlined, no meta-schema.
@@ -108,7 +115,8 @@ mod tests {
 
     #[test]
     fn origin_is_kept_apart_and_unknown_fields_are_refused() {
-        let (config, origin) = read::<Config>(r#"{"userName":"u","client":{},"origin":"https://h"}"#).expect("reads");
+        let (config, origin, _) =
+            read::<Config>(r#"{"userName":"u","client":{},"origin":"https://h"}"#).expect("reads");
         assert_eq!(origin, "https://h");
         assert_eq!(
             config,

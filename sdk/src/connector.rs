@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Attributes, ColumnsRequest, Descriptor, Error, Host, Outcome, Page, Partition, Presence, ReadRequest, config,
+    Attributes, ColumnsRequest, Descriptor, Error, Filter, Host, Outcome, Page, Partition, Presence, ReadRequest,
+    config,
     http::{Http, RequestBuilder},
 };
 
@@ -65,6 +66,7 @@ pub trait Abandon: Connector {
 pub struct Context<C> {
     config: C,
     origin: String,
+    filter: Filter,
     http: Http,
 }
 
@@ -72,8 +74,8 @@ impl<C: DeserializeOwned> Context<C> {
     /// Reads the configuration that a host hands over. Connectors are given a context; tests make one with
     /// [`crate::testing`].
     pub fn new(config: &str, host: Rc<dyn Host>) -> Result<Self, Error> {
-        let (config, origin) = config::read(config)?;
-        Ok(Self { config, origin, http: Http::new(host) })
+        let (config, origin, filter) = config::read(config)?;
+        Ok(Self { config, origin, filter, http: Http::new(host) })
     }
 }
 
@@ -88,6 +90,12 @@ impl<C> Context<C> {
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// What shall be listed. The host keeps to it by itself; who looks here saves the platform the asking.
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// The HTTP client.

@@ -4,6 +4,8 @@
 
 mod recipe;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,6 +74,26 @@ pub struct Egress {
     pub paths: Vec<String>,
     /// Methods in upper case.
     pub methods: Vec<String>,
+    /// Addresses that the answers to these requests name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_response: Option<FromResponse>,
+}
+
+/// Leave to fetch what an answer points to, such as pre-signed files: a GET of exactly that URL, without credential and
+/// body, within the call that got the answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FromResponse {
+    /// JSON pointer to the URL; the segment `*` stands for every element.
+    pub at: String,
+    /// What their hosts end with, beginning with a dot. The connection's own host always fits, with whatever port.
+    pub host_suffixes: Vec<String>,
+    /// JSON pointers to texts, or to objects of texts, in the same answer: values that headers of the request may have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub header_values: Vec<String>,
+    /// Headers that it may have with just this value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// The document as the host reads it.

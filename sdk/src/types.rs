@@ -107,6 +107,14 @@ impl Object {
         }
     }
 
+    /// Says that the configuration leaves it out, and why, in a few words: one that is known keeps its id and settings,
+    /// and never counts as missing.
+    #[must_use]
+    pub fn excluded(mut self, why: impl Into<String>) -> Self {
+        self.extra.push(("excluded".to_owned(), why.into()));
+        self
+    }
+
     /// Adds an attribute when there is something to tell.
     #[must_use]
     pub fn attribute(mut self, name: &str, value: Option<impl Into<String>>) -> Self {

@@ -43,6 +43,7 @@ impl Connector for Databricks {
                 origin: "{{ connection.origin }}".to_owned(),
                 paths: vec![format!("{}/*", request::API)],
                 methods: vec!["GET".to_owned()],
+                from_response: None,
             }],
             host_managed: Some("/config/catalog"),
             remote_ids_unique: true,

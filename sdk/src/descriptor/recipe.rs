@@ -135,7 +135,7 @@ pub struct Exchange {
     /// Headers.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
-    /// Basic authentication.
+    /// Basic authentication; left out when its user is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
     /// Body as a form.
@@ -210,9 +210,10 @@ pub struct Take {
     /// Whether it may be missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// Whether it replaces a stored secret.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub persist: bool,
+    /// The stored secret (dotted path) that it replaces, durably before anything else happens with it: for tokens that
+    /// are good for one use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persist: Option<String>,
 }
 
 /// Where a failed exchange says why.
@@ -283,6 +284,9 @@ pub struct BodyGuard {
     pub at: String,
     /// Verbs in upper case.
     pub verbs: Vec<String>,
+    /// What must not occur in it outside of single-quoted texts, in whatever case: for functions that do more than read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 /// Answers of a kind: all that is given must fit.
