@@ -11,8 +11,7 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::{Change, Simulated};
-use crate::fault::Rule;
+use super::{Change, Rule, Simulated};
 use crate::wire::{self, Call, Outcome, Reply, Server};
 
 /// Listens for commands to `simulated`.
