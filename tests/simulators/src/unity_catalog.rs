@@ -163,7 +163,7 @@ impl UnityCatalog {
         })
         .await?;
         let control = match options.control {
-            Some(bind) => Some(control::serve(bind, simulated.clone()).await?),
+            Some(bind) => Some(crate::control::serve(bind, simulated.clone()).await?),
             None => None,
         };
         Ok(Self { server, control, simulated })
@@ -311,8 +311,7 @@ impl Simulated {
             Outcome::Reply(reply) => (reply.status, reply.body.len()),
             Outcome::Hang | Outcome::Reset => (0, 0),
         };
-        let method = call.method.to_string();
-        state.journal.answered(Entry { method, target, status }, bytes);
+        state.journal.answered(Entry::new(&call.method, target, status), bytes);
         outcome
     }
 
