@@ -37,11 +37,13 @@ use self::{
 };
 use crate::{
     egress::{
+        approval::ApprovedOrigin,
         session::{Egress, SendError, Session, SessionSpec},
         vault::Secrets,
     },
     model::{
         connection::Connection,
+        id::ConnectionId,
         name::Technology,
         page::{Cursor, Page, Partition, Presence},
         path::RemotePath,
@@ -56,6 +58,8 @@ pub use limits::Limits;
 pub struct Connectors {
     guests: Arc<Guests>,
     limits: Limits,
+    /// Where secrets may go besides the connections' own origins.
+    approved: Arc<[ApprovedOrigin]>,
     /// By technology: the one that serves it now. Calls under way keep the one they began with.
     installed: Arc<RwLock<BTreeMap<String, Arc<Connector>>>>,
 }
@@ -122,7 +126,13 @@ impl Connectors {
 
     /// The engine, with other limits than the default.
     pub fn with_limits(limits: Limits) -> anyhow::Result<Self> {
-        Ok(Self { guests: Arc::new(Guests::new()?), limits, installed: Arc::default() })
+        Ok(Self { guests: Arc::new(Guests::new()?), limits, approved: Arc::default(), installed: Arc::default() })
+    }
+
+    /// The same with origins that connectors may name besides the connections' own.
+    #[must_use]
+    pub fn approving(self, approved: &[ApprovedOrigin]) -> Self {
+        Self { approved: approved.into(), ..self }
     }
 
     /// Loads the components inside the binary.
@@ -136,6 +146,7 @@ impl Connectors {
     /// Loads a component: audit, compile, describe. One of the same technology is replaced.
     pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
         let connector = Arc::new(loader::load(&self.guests, self.limits, bytes).await?);
+        connector.descriptor.check_approved(&self.approved)?;
         let technology = connector.descriptor.technology.to_string();
         tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
         self.installed.write().unwrap_or_else(PoisonError::into_inner).insert(technology, connector.clone());
@@ -177,28 +188,32 @@ impl Connector {
         })?;
         let spec = SessionSpec {
             connection: Some((connection.id, connection.revision)),
+            keep: Some(connection.id),
             address: connection.address.clone(),
             config: self.descriptor.shown(&connection.config, &connection.address),
             secrets,
             recipe: recipe.clone(),
             reach: self.descriptor.reach.clone(),
-            // Nobody can approve one yet, so none is.
-            approved: Vec::new(),
         };
         egress.session(spec).map_err(no_session)
     }
 
-    /// The way out of a payload that is only tested.
-    pub fn trial_session(&self, egress: &Egress, registration: &Registration) -> Result<Arc<Session>, CallError> {
+    /// The way out of a payload that is only tested. `stored` is the connection that it would change: where the payload
+    /// uses a secret that is stored of it and the platform replaces that, the new one is stored.
+    pub fn trial_session(
+        &self,
+        egress: &Egress,
+        registration: &Registration,
+        stored: Option<ConnectionId>,
+    ) -> Result<Arc<Session>, CallError> {
         let spec = SessionSpec {
             connection: None,
+            keep: stored,
             address: registration.address.clone(),
             config: self.descriptor.shown(&registration.config, &registration.address),
             secrets: registration.secrets.clone(),
             recipe: registration.recipe.clone(),
             reach: self.descriptor.reach.clone(),
-            // Nobody can approve one yet, so none is.
-            approved: Vec::new(),
         };
         egress.session(spec).map_err(no_session)
     }

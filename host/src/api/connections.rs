@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use payload::{CreateConnection, UpdateConnection, Warning};
+use trial::Rotated;
 pub use trial::{CheckJson, TestResult};
 pub use view::ConnectionJson;
 
@@ -34,6 +35,7 @@ use crate::{
         ObjectRef,
         connections::{ConnectionError, ConnectionUpdate, NewConnection},
     },
+    egress::vault::Secrets,
     model::{
         connection::{Connection, Sealed},
         id::{BulkId, ConnectionId},
@@ -64,13 +66,14 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let trial = trial::run(&state, &asked.connector, &asked.registration).await?.passed()?;
+    let trial = trial::run(&state, &asked.connector, &asked.registration, None).await?.passed()?;
+    let secrets = trial.rotated.map_or(asked.registration.secrets, |rotated| rotated.secrets);
     let id = ConnectionId::generate();
     let new = NewConnection {
         id,
         key: asked.key,
         technology: asked.technology,
-        secrets: seal(&state, id, &asked.registration)?,
+        secrets: seal(&state, id, &secrets)?,
         config: asked.registration.config,
         address: asked.registration.address,
         identity: trial.identity,
@@ -93,7 +96,7 @@ pub(super) async fn test(
 ) -> Result<Json<TestResult>, ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let outcome = trial::run(&state, &asked.connector, &asked.registration).await?;
+    let outcome = trial::run(&state, &asked.connector, &asked.registration, None).await?;
     Ok(Json(outcome.result(asked.warnings)))
 }
 
@@ -125,11 +128,13 @@ pub(super) async fn put(
     }
     // Secrets that no longer open count as forgotten: the payload must then bring them.
     let known = state.vault.open(connection.id, &stored).ok();
+    let before = known.clone().unwrap_or_default();
     let change = body.admit(&state, &connection, known)?;
     let mut warnings = change.warnings;
-    let mut identity = None;
+    let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
-        let trial = trial::run(&state, connector, registration).await?.passed()?;
+        let trial = trial::run(&state, connector, registration, Some(connection.id)).await?.passed()?;
+        rotated = trial.rotated;
         if connection.identity.is_some() && trial.identity.is_none() && registration.address != connection.address {
             return Err(ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
                 .hint("give the credentials the right to read the account's identity, or register a new connection"));
@@ -139,7 +144,11 @@ pub(super) async fn put(
     }
     let update = match change.tried {
         Some((_, r)) => ConnectionUpdate {
-            secrets: seal(&state, connection.id, &r)?,
+            secrets: Some(seal(
+                &state,
+                connection.id,
+                &latest(&state, connection.id, &before, r.secrets, rotated).await?,
+            )?),
             config: r.config,
             address: r.address,
             identity,
@@ -148,7 +157,7 @@ pub(super) async fn put(
             by: caller.actor(),
         },
         None => ConnectionUpdate {
-            secrets: stored,
+            secrets: None,
             config: connection.config.clone(),
             address: connection.address.clone(),
             identity,
@@ -221,8 +230,30 @@ async fn not_taken(
     Ok(())
 }
 
-fn seal(state: &ApiState, id: ConnectionId, registration: &Registration) -> Result<Sealed, ApiError> {
-    state.vault.seal(id, &registration.secrets).map_err(|error| ApiError::internal("seal secrets", &error))
+fn seal(state: &ApiState, id: ConnectionId, secrets: &Secrets) -> Result<Sealed, ApiError> {
+    state.vault.seal(id, secrets).map_err(|error| ApiError::internal("seal secrets", &error))
+}
+
+/// The secrets to store after a try. What the payload does not change stays as the store has it now: the platform may
+/// have replaced it meanwhile, in the try or in a sync that runs.
+async fn latest(
+    state: &ApiState,
+    id: ConnectionId,
+    before: &Secrets,
+    asked: Secrets,
+    rotated: Option<Rotated>,
+) -> Result<Secrets, ApiError> {
+    let stored = state.db.connection_with_secrets(id).await?;
+    let stored = stored.and_then(|(_, sealed)| state.vault.open(id, &sealed).ok()).unwrap_or_default();
+    let mut secrets = rotated.map_or_else(|| asked.clone(), |rotated| rotated.secrets);
+    for (name, value) in &mut secrets.0 {
+        if before.0.get(name) == asked.0.get(name)
+            && let Some(now) = stored.0.get(name)
+        {
+            *value = now.clone();
+        }
+    }
+    Ok(secrets)
 }
 
 fn refused(error: ConnectionError) -> ApiError {

@@ -83,8 +83,8 @@ pub enum ConnectionError {
 pub struct ConnectionUpdate {
     /// Configuration without secrets.
     pub config: Value,
-    /// Secrets under the master key: all of them.
-    pub secrets: Sealed,
+    /// Secrets under the master key: all of them. None leaves what is stored.
+    pub secrets: Option<Sealed>,
     /// Where it connects to.
     pub address: Address,
     /// What the check said; none leaves what is known.
@@ -122,6 +122,20 @@ impl Db {
         let changed = self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await?;
         self.ring();
         Ok(changed)
+    }
+
+    /// Puts secrets in the place of others, if the connection still has those. It is the same connection, at the same
+    /// revision: what runs on it goes on. False where it is gone or its secrets are others by now.
+    pub async fn replace_secrets(&self, id: ConnectionId, was: Sealed, new: Sealed) -> Result<bool, DbError> {
+        let replaced = self.write("replace the secrets of a connection", move |rows: &mut WriteRows<'_>| {
+            let key = id.as_u128();
+            let same = rows.secrets.get(key)?.is_some_and(|row| row.value() == was.0.as_slice());
+            if same {
+                rows.secrets.insert(key, new.0.as_slice())?;
+            }
+            Ok::<_, Stop<DbError>>(same)
+        });
+        replaced.await
     }
 
     /// The connections of which the caller may see anything, by key.
@@ -311,7 +325,9 @@ fn replace(
     stored.revision += 1;
     stored.updated_by = update.by;
     stored.updated_at = now;
-    rows.secrets.insert(key, update.secrets.0.as_slice())?;
+    if let Some(secrets) = update.secrets {
+        rows.secrets.insert(key, secrets.0.as_slice())?;
+    }
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
     queue::begin_again(rows, key)?;
     Ok(stored)

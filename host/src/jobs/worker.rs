@@ -136,7 +136,11 @@ async fn session(
     let secrets = context.vault.open(id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
     let session = connector
         .session(&context.egress, &connection, secrets)
-        .map_err(|error| failed(error.code.as_str(), error.message))?;
+        // The detail is the line of configuration that is missing.
+        .map_err(|error| {
+            let detail = error.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+            failed(error.code.as_str(), format!("{}{detail}", error.message))
+        })?;
     Ok((connection, session))
 }
 

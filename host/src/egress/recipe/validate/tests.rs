@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::egress::recipe::foreign_origins;
+use crate::egress::recipe::{Target, foreign_origins};
 
 fn schema() -> Value {
     json!({"type": "object", "properties": {
@@ -40,6 +40,13 @@ fn changed(pointer: &str, value: Value) -> Value {
         }
     }
     recipe
+}
+
+/// A step of renewal or release, good but for what is changed.
+fn upkeep(change: Value) -> Value {
+    let mut exchange = json!({"url": "{{ connection.origin }}/x"});
+    exchange.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    json!({"exchange": exchange})
 }
 
 fn check(recipe: Value) -> Result<(), String> {
@@ -154,18 +161,41 @@ fn what_means_nothing_or_too_much_is_refused() {
         ("/expired/1/at".to_owned(), json!("code"), "JSON pointer"),
         ("/rejected/0/do".to_owned(), json!("acquire"), "belongs to `expired`"),
         ("/acquire".to_owned(), json!([]), "nothing to acquire"),
-        // Of a later host.
-        ("/acquire/0".to_owned(), json!({"jwt": {"alg": "RS256"}}), "cannot sign tokens yet"),
-        (exchange("take/token/persist"), json!(true), "cannot keep rotated secrets yet"),
-        ("/renew".to_owned(), json!({"exchange": {"url": "{{ connection.origin }}/x"}}), "cannot prolong grants yet"),
+        // Renewal and release.
+        ("/expired/1/do".to_owned(), json!("renew"), "does not say how to `renew`"),
+        ("/renew".to_owned(), json!({"jwt": {}}), "unknown field"),
+        ("/renew".to_owned(), upkeep(json!({"form": {"a": "{{ grant.nowhere }}"}})), "no step before takes it"),
+        ("/renew".to_owned(), upkeep(json!({"query": {"a": "{{ grant.token }}"}})), "must not stand in a URL"),
+        ("/renew".to_owned(), upkeep(json!({"take": {"token": {"at": "/t"}}})), "same as where"),
+        ("/renew".to_owned(), upkeep(json!({"url": "http://login.example"})), ""),
+        ("/release".to_owned(), upkeep(json!({"take": {"x": {"at": "/t"}}})), "nothing to take"),
         (
             "/release".to_owned(),
-            json!({"exchange": {"url": "{{ connection.origin }}/x"}}),
-            "cannot give grants back yet",
+            upkeep(json!({"query": {"a": "{{ secret.oAuth.secret }}"}})),
+            "must not stand in a URL",
         ),
-        ("/expired/1/do".to_owned(), json!("renew"), "cannot prolong grants yet"),
+        // Stored secrets that are replaced.
+        (exchange("take/token/persist"), json!(true), "invalid type"),
+        (exchange("take/token/persist"), json!("oAuth.clientId"), "`secrets` do not name"),
+        (exchange("take/token/persist"), json!("token"), "`secrets` do not name"),
+        (exchange("take/lifetime/persist"), json!("oAuth.secret"), "\"secret\": true"),
+        (
+            exchange("take/token"),
+            json!({"at": "/t", "secret": true, "default": "x", "persist": "oAuth.secret"}),
+            "without `default`",
+        ),
+        // Guards.
+        (
+            "/apply/to/0/body".to_owned(),
+            json!({"at": "/statement", "verbs": ["SHOW"], "without": ["DROP TABLE"]}),
+            "without spaces",
+        ),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": [""]}), "without spaces"),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": ["a'b"]}), "without spaces"),
+        // Of a later host, or elsewhere.
         ("/apply/to/0/redirects".to_owned(), json!(true), "cannot follow redirects yet"),
-        ("/apply/to/0/from-response".to_owned(), json!({}), "cannot take addresses from answers yet"),
+        ("/apply/to/0/from-response".to_owned(), json!({}), "unknown field"),
+        ("/apply/to/0/fromResponse".to_owned(), json!({"at": "/a", "hostSuffixes": []}), "belongs to `egress`"),
     ] {
         let error = check(changed(&pointer, value.clone())).expect_err(&format!("{pointer} {value}"));
         assert!(error.contains(expected), "{pointer} {value}: {error}");
