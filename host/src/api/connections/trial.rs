@@ -10,7 +10,8 @@ use serde_json::json;
 use super::payload::Warning;
 use crate::{
     api::{ApiState, error::ApiError},
-    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration},
+    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration, guest_config},
+    model::filter::Filter,
 };
 
 /// Capabilities without which there is no connection.
@@ -65,13 +66,15 @@ pub(super) async fn run(
     state: &ApiState,
     connector: &Connector,
     registration: &Registration,
+    filter: &Filter,
 ) -> Result<Trial, ApiError> {
     let session = match connector.trial_session(&state.egress, registration) {
         Ok(session) => session,
         Err(error) => return failed(error),
     };
     // Dropping the call ends the guest: nothing goes on behind an answered request.
-    let call = connector.check(&session, &registration.config);
+    let config = guest_config(&registration.config, filter);
+    let call = connector.check(&session, &config);
     match tokio::time::timeout(state.options.check_timeout, call).await {
         Ok((Ok(outcomes), _)) => Ok(Trial { outcomes }),
         Ok((Err(error), _)) => failed(error),
