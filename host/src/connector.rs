@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use wasmtime::{
     Store,
@@ -43,6 +43,7 @@ use crate::{
     },
     model::{
         connection::Connection,
+        filter::{Filter, Pattern},
         id::ConnectionId,
         name::Technology,
         page::{Cursor, Page, Partition, Presence},
@@ -220,7 +221,7 @@ impl Connector {
 
     /// Whether the connection works, capability by capability.
     pub async fn check(&self, session: &Arc<Session>, config: &Value) -> (Result<Vec<Outcome>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         self.call(Times::CHECK, session, move |store, instance| {
             Box::pin(async move {
@@ -239,7 +240,7 @@ impl Connector {
         config: &Value,
         scope: &RemotePath,
     ) -> (Result<Vec<Partition>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let scope = scope.clone();
         self.call(Times::PLAN, session, move |store, instance| {
@@ -261,7 +262,7 @@ impl Connector {
         want_columns: bool,
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let asked = cursor.cloned();
         let expect = Expect::Below(partition.scope.clone());
@@ -300,7 +301,7 @@ impl Connector {
         names: &[String],
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (scope, namespace, names) = (scope.clone(), namespace.to_owned(), names.to_vec());
         let asked = cursor.cloned();
@@ -333,7 +334,7 @@ impl Connector {
         namespace: &str,
         names: &[String],
     ) -> (Result<Vec<Presence>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (path, namespace, names) = (v0_1::path(scope), namespace.to_owned(), names.to_vec());
         self.call(Times::CONFIRM, session, move |store, instance| {
@@ -357,13 +358,26 @@ impl Connector {
     }
 
     /// The configuration as guests get it: without secrets, with the bare host name, and with the origin beside it.
-    fn guest_config(&self, session: &Session, config: &Value) -> String {
+    fn with_origin(&self, session: &Session, config: &Value) -> String {
         let mut config = self.descriptor.shown(config, session.address());
         if let Some(fields) = config.as_object_mut() {
             fields.insert("origin".into(), Value::String(session.address().to_string()));
         }
         config.to_string()
     }
+}
+
+/// A configuration with what shall be listed beside it, where anything is left out: what the calls of a connector take. A
+/// connector that looks at it saves the platform the asking; the host keeps to the patterns by itself.
+#[must_use]
+pub fn guest_config(config: &Value, filter: &Filter) -> Value {
+    let mut config = config.clone();
+    if let (Some(fields), false) = (config.as_object_mut(), filter.is_empty()) {
+        let globs = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.globs().to_vec()).collect::<Vec<_>>();
+        let filter = json!({ "include": globs(filter.include()), "exclude": globs(filter.exclude()) });
+        fields.insert("filter".into(), filter);
+    }
+    config
 }
 
 /// A page that leads to itself would be read for ever. One that asks to wait may: it polls what runs on the platform.

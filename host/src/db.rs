@@ -11,6 +11,7 @@
 pub mod connections;
 pub mod jobs;
 pub mod objects;
+pub mod preview;
 pub mod principals;
 pub mod settings;
 pub mod sync;
@@ -99,7 +100,7 @@ impl Db {
         let transaction = database.begin_write()?;
         {
             let mut rows = WriteRows::open(&transaction)?;
-            migrations::migrate(&mut rows)?;
+            migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }

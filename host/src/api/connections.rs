@@ -3,6 +3,8 @@
 //! Nothing is stored before the connection has been tried with what would be stored; then everything is, in one
 //! transaction with the first sync. Secrets are sealed before they leave this module and shown by none of its answers.
 
+mod filter;
+mod options;
 mod payload;
 mod trial;
 mod view;
@@ -17,6 +19,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+pub use filter::PreviewJson;
+pub(super) use filter::{doubts, preview, save};
+pub use options::FilterInput;
 pub use payload::{CreateConnection, UpdateConnection, Warning};
 use trial::Rotated;
 pub use trial::{CheckJson, TestResult};
@@ -66,7 +71,8 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let trial = trial::run(&state, &asked.connector, &asked.registration, None).await?.passed()?;
+    let trial =
+        trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?.passed()?;
     let secrets = trial.rotated.map_or(asked.registration.secrets, |rotated| rotated.secrets);
     let id = ConnectionId::generate();
     let new = NewConnection {
@@ -96,7 +102,7 @@ pub(super) async fn test(
 ) -> Result<Json<TestResult>, ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let outcome = trial::run(&state, &asked.connector, &asked.registration, None).await?;
+    let outcome = trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?;
     Ok(Json(outcome.result(asked.warnings)))
 }
 
@@ -107,7 +113,7 @@ pub(super) async fn get(
     Target(target): Target,
 ) -> Result<Response, ApiError> {
     let connection = find(&state, &caller, &target).await?;
-    view(&state, &caller, connection, Vec::new()).await
+    view(&state, &caller, connection, None, Vec::new()).await
 }
 
 /// Changes credentials or options, after trying them.
@@ -133,7 +139,8 @@ pub(super) async fn put(
     let mut warnings = change.warnings;
     let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
-        let trial = trial::run(&state, connector, registration, Some(connection.id)).await?.passed()?;
+        let trial =
+            trial::run(&state, connector, registration, Some(connection.id), &change.options.filter).await?.passed()?;
         rotated = trial.rotated;
         if connection.identity.is_some() && trial.identity.is_none() && registration.address != connection.address {
             return Err(ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
@@ -168,23 +175,24 @@ pub(super) async fn put(
     };
     // What was tried was made from the connection as it was read: somebody else's change in between must not be lost.
     let based_on = Some(connection.revision);
-    let updated =
+    let (updated, job) =
         state.db.update_connection(connection.id, update, based_on, state.clock.now()).await.map_err(refused)?;
     tracing::info!(connection.id = %updated.id, connection.key = %updated.key, "connection changed");
-    view(&state, &caller, updated, warnings).await
+    view(&state, &caller, updated, job.map(|job| job.bulk), warnings).await
 }
 
 async fn view(
     state: &ApiState,
     caller: &Caller,
     connection: Connection,
+    bulk: Option<BulkId>,
     warnings: Vec<Warning>,
 ) -> Result<Response, ApiError> {
     let object = state.db.object(caller.sight(), &ObjectRef::Id(connection.id.object())).await?;
     let object = object.ok_or_else(no_such_object)?;
     let connector = state.connectors.by_technology(&connection.technology);
     let etag = format!("\"{}\"", connection.revision);
-    let body = ConnectionJson::new(connection, &object, connector.as_deref(), warnings);
+    let body = ConnectionJson::new(connection, &object, connector.as_deref(), bulk, warnings);
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }
 

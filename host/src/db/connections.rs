@@ -16,6 +16,7 @@ use super::{
 };
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
+    filter::Filter,
     id::ConnectionId,
     job::Job,
     name::{ConnectionKey, Technology},
@@ -111,14 +112,15 @@ impl Db {
     }
 
     /// Replaces what can be changed, if the connection is still at `revision` (where given). One transaction: secrets
-    /// and configuration never come from two versions.
+    /// and configuration never come from two versions. Where its patterns may let in more than before, a sync of the whole
+    /// connection is queued with it; what they leave out is left out at once, because that is computed on read.
     pub async fn update_connection(
         &self,
         id: ConnectionId,
         update: ConnectionUpdate,
         revision: Option<u64>,
         now: Timestamp,
-    ) -> Result<Connection, ConnectionError> {
+    ) -> Result<(Connection, Option<Job>), ConnectionError> {
         let changed = self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await?;
         self.ring();
         Ok(changed)
@@ -193,12 +195,20 @@ pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection
     }
 }
 
-/// The technology of a connection.
-pub(super) fn technology(rows: &impl Rows, id: u128) -> Result<Option<Technology>, Fault> {
+/// What every read of an object needs of its connection: the technology and the patterns.
+pub(super) fn setup(rows: &impl Rows, id: u128) -> Result<Option<(Technology, Filter)>, Fault> {
     match rows.connections().get(id)? {
-        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.technology)),
+        Some(row) => {
+            let row: ConnectionRow = decode(row.value())?;
+            Ok(Some((row.technology, row.options.filter)))
+        }
         None => Ok(None),
     }
+}
+
+/// The patterns of a connection; those of one that is gone leave nothing out.
+pub(super) fn filter(rows: &impl Rows, id: u128) -> Result<Filter, Fault> {
+    Ok(setup(rows, id)?.map(|(_, filter)| filter).unwrap_or_default())
 }
 
 /// Whether another connection of the technology has the address or reaches the account (D42).
@@ -252,6 +262,7 @@ fn create(
         identity: new.identity,
         host_managed: new.host_managed,
         options: new.options,
+        widened_at: None,
         revision: 1,
         created_by: new.by.clone(),
         updated_by: new.by,
@@ -259,16 +270,20 @@ fn create(
         updated_at: now,
     };
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
-    let request = queue::Request {
-        connection: id,
-        object: id,
+    let job = queue::enqueue(rows, whole_sync(&connection), now)?;
+    Ok((connection, job))
+}
+
+/// A sync of everything, asked for by the host itself.
+fn whole_sync(connection: &Connection) -> queue::Request {
+    queue::Request {
+        connection: connection.id.as_u128(),
+        object: connection.id.as_u128(),
         path: ObjectPath::of_connection(connection.key.clone()),
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
         sees_all: true,
-    };
-    let job = queue::enqueue(rows, request, now)?;
-    Ok((connection, job))
+    }
 }
 
 /// A connection is an object too: the root of its tree (D21).
@@ -300,7 +315,7 @@ fn replace(
     update: ConnectionUpdate,
     revision: Option<u64>,
     now: Timestamp,
-) -> Result<Connection, Stop<ConnectionError>> {
+) -> Result<(Connection, Option<Job>), Stop<ConnectionError>> {
     let key = id.as_u128();
     let mut stored = connection(rows, key)?.ok_or(Stop::Refused(ConnectionError::NotFound))?;
     if revision.is_some_and(|seen| seen != stored.revision) {
@@ -321,6 +336,10 @@ fn replace(
     stored.address = update.address;
     stored.identity = update.identity.or(stored.identity);
     stored.host_managed = update.host_managed;
+    let widens = update.options.filter.may_widen(&stored.options.filter);
+    if widens {
+        stored.widened_at = Some(now);
+    }
     stored.options = update.options;
     stored.revision += 1;
     stored.updated_by = update.by;
@@ -330,7 +349,8 @@ fn replace(
     }
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
     queue::begin_again(rows, key)?;
-    Ok(stored)
+    let job = if widens { Some(queue::enqueue(rows, whole_sync(&stored), now)?) } else { None };
+    Ok((stored, job))
 }
 
 /// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).

@@ -2,9 +2,11 @@
 
 mod absence;
 mod crash;
+mod filter;
 mod identity;
 mod jobs;
 mod platform;
+mod polling;
 mod reading;
 mod settings;
 mod volume;

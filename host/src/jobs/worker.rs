@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Context, sync};
 use crate::{
-    connector::Connector,
+    connector::{Connector, guest_config},
     db::{
         DbError,
         jobs::{ClaimError, Claimed, JobEnd},
@@ -53,6 +54,8 @@ pub(super) struct Attempt {
     pub(super) claimed: Claimed,
     pub(super) connector: Arc<Connector>,
     pub(super) session: Arc<Session>,
+    /// As calls of the connector take it.
+    pub(super) config: Value,
 }
 
 /// Carries out a claimed job and records how that ended.
@@ -120,8 +123,9 @@ async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped
         failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
     })?;
     let (connection, session) = session(&context, &connector, claimed.connection.id).await?;
+    let config = guest_config(&connection.config, &connection.options.filter);
     claimed.connection = connection;
-    Ok(Attempt { context, claimed, connector, session })
+    Ok(Attempt { context, claimed, connector, session, config })
 }
 
 /// The session, and the connection as it was when its secrets were read: it may have changed since the claim, and

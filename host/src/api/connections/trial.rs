@@ -14,9 +14,9 @@ use serde_json::json;
 use super::payload::Warning;
 use crate::{
     api::{ApiState, error::ApiError},
-    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration},
+    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration, guest_config},
     egress::vault::Secrets,
-    model::id::ConnectionId,
+    model::{filter::Filter, id::ConnectionId},
 };
 
 /// Capabilities without which there is no connection.
@@ -85,13 +85,15 @@ pub(super) async fn run(
     connector: &Connector,
     registration: &Registration,
     stored: Option<ConnectionId>,
+    filter: &Filter,
 ) -> Result<Trial, ApiError> {
     let session = match connector.trial_session(&state.egress, registration, stored) {
         Ok(session) => session,
         Err(error) => return failed(error),
     };
     // Dropping the call ends the guest: nothing goes on behind an answered request.
-    let call = connector.check(&session, &registration.config);
+    let config = guest_config(&registration.config, filter);
+    let call = connector.check(&session, &config);
     let tried = match tokio::time::timeout(state.options.check_timeout, call).await {
         Ok((Ok(outcomes), _)) => Ok(Trial { outcomes, rotated: None }),
         Ok((Err(error), _)) => failed(error),
