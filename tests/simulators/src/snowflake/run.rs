@@ -133,16 +133,21 @@ impl<'a> Scene<'a> {
             Some(test) => test::compile(self, fields, test)?,
             None => test::Filter::default(),
         };
+        // What cannot be compiled is said before anything is counted.
+        let counted = match &select.items[..] {
+            [Item::Count { name }] => Some(name),
+            _ => None,
+        };
+        let outputs = if counted.is_some() { vec![] } else { self.outputs(fields, &select.items)? };
         let mut rows = self.described(database, of, view, &filter);
         if rows.len() > self.limits.information_schema_rows {
             return Err(Refusal::too_much_data());
         }
-        if let [Item::Count { name }] = &select.items[..] {
+        if let Some(name) = counted {
             let count = Source::Constant(Cell::Number(rows.len() as i64));
             let output = Output { name: name.into(), kind: Type::Number, source: count };
             return Ok(self.answer(vec![output], &[Row::Texts(&[])]));
         }
-        let outputs = self.outputs(fields, &select.items)?;
         self.order(&mut rows, fields, &outputs, &select.order)?;
         let rows: Vec<_> = rows
             .into_iter()
