@@ -174,6 +174,9 @@ fn step(
     let what = *shows.get(at.phase).ok_or_else(|| Error::stale_cursor("The cursor is beyond the end."))?;
     let (mut shown, limit) = fetch(session, what, &request.partition.scope, at, MAX_OBJECTS - pager.len())?;
     let is_last = shown.rows < limit;
+    // Before anything is delivered: what fails after it would be delivered again.
+    let mut guard = at.guard.clone();
+    let beyond = if is_last { None } else { guard.next(shown.last.as_deref())? };
     // A platform that began with the name itself would give it twice.
     shown.objects.retain(|object| object.path.last() != at.after.as_ref());
     shown.objects.retain(|object| cx.filter().keeps(&object.path));
@@ -201,11 +204,9 @@ fn step(
         pager.error(Error::internal(format!("Could not {}: one entry is not readable: {why}", container.listing())));
     }
     at.seen |= shown.rows > 0;
-    if !is_last {
-        at.after = at.guard.next(shown.last.as_deref())?;
-        if at.after.is_some() {
-            return Ok(Step::More);
-        }
+    if beyond.is_some() {
+        (at.after, at.guard) = (beyond, guard);
+        return Ok(Step::More);
     }
     (at.phase, at.after, at.guard) = (at.phase + 1, None, Guard::default());
     if at.phase < shows.len() {
