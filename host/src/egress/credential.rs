@@ -85,8 +85,8 @@ pub(super) struct Credential {
     with: Equipment,
     /// Made anew when a stored secret is replaced.
     context: Mutex<Arc<Context>>,
-    /// Secrets that were replaced here, with what stands in the store for them; none where nothing has to be stored.
-    rotated: Mutex<BTreeMap<String, Option<Unkept>>>,
+    /// Secrets that were replaced here.
+    rotated: Mutex<BTreeMap<String, Fate>>,
     current: Mutex<State>,
     /// Held while a grant is fetched; inside, how the last attempt failed, if it did.
     turn: Arc<tokio::sync::Mutex<Last>>,
@@ -97,8 +97,15 @@ pub(super) struct Credential {
 type Last = Option<(Instant, SendError)>;
 type Opened = OnceCell<Result<Arc<Signer>, SendError>>;
 
-/// What the store still holds in place of a secret that was replaced.
-type Unkept = Option<Zeroizing<String>>;
+/// What became of a secret that replaced another.
+enum Fate {
+    /// It must still be stored, in place of this one.
+    Open(Option<Zeroizing<String>>),
+    /// It is stored.
+    Stored,
+    /// It lives here only: there is nothing to store it for, or somebody stored another one.
+    Here,
+}
 
 #[derive(Default)]
 struct State {

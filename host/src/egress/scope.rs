@@ -320,6 +320,35 @@ mod tests {
     }
 
     #[test]
+    fn answers_may_name_the_own_host_and_what_ends_as_declared() {
+        let named = |insecure: bool, raw: &str| {
+            let suffixes = [".store.example".to_owned(), ".blob.core.example".to_owned()];
+            places(insecure).may_be_named(&url::canonical(raw).unwrap().1, &suffixes)
+        };
+        for good in [
+            "https://h.example/x",
+            "https://h.example:8443/x",
+            "https://bucket.store.example/x?sig=a",
+            "https://a.b.store.example:444/x",
+            "https://Bucket.Blob.Core.example/x",
+        ] {
+            assert!(named(false, good), "{good}");
+        }
+        for bad in [
+            "https://store.example/x",
+            "https://evilstore.example/x",
+            "https://bucket.store.example.evil.example/x",
+            "https://sub.h.example/x",
+            "https://10.0.0.1/x",
+            "http://h.example/x",
+            "http://bucket.store.example/x",
+        ] {
+            assert!(!named(false, bad), "{bad}");
+        }
+        assert!(named(true, "http://bucket.store.example/x") && named(true, "http://h.example:81/x"));
+    }
+
+    #[test]
     fn going_without_tls_needs_the_operator_and_the_connection() {
         let address = |insecure| Address { insecure, hostname: "h.example".into(), port: 8080 };
         assert!(Places::new(&address(true), &[], true).is_ok());

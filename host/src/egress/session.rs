@@ -323,8 +323,8 @@ impl Session {
         &self.address
     }
 
-    /// The secrets as they are now, where the platform has replaced any since the session began, with the names of
-    /// those.
+    /// The secrets as they are now, where the platform has replaced any since the session began, with the names of those
+    /// that are not stored.
     pub async fn rotated(&self) -> Option<(Secrets, Vec<String>)> {
         self.credential.rotated().await
     }

@@ -65,8 +65,8 @@ pub(super) struct Trial {
 pub(super) struct Rotated {
     /// All of them.
     pub(super) secrets: Secrets,
-    /// Which were replaced.
-    pub(super) names: Vec<String>,
+    /// Which were replaced and are stored nowhere.
+    pub(super) only_here: Vec<String>,
 }
 
 /// What is left to know of a try that stands in nobody's way.
@@ -105,7 +105,7 @@ pub(super) async fn run(
         }),
     };
     let rotated = tokio::time::timeout(SETTLED, session.rotated()).await.ok().flatten();
-    let rotated = rotated.map(|(secrets, names)| Rotated { secrets, names });
+    let rotated = rotated.map(|(secrets, only_here)| Rotated { secrets, only_here });
     tried.map(|trial| trial.explained(session.last_told()).with(rotated))
 }
 
@@ -147,18 +147,14 @@ fn failed(error: CallError) -> Result<Trial, ApiError> {
 
 impl Rotated {
     /// For people whose secret is used up and not stored.
-    fn used_up(&self) -> Warning {
-        Warning {
+    fn used_up(&self) -> Option<Warning> {
+        let names: Vec<String> = self.only_here.iter().map(|name| format!("connection.{name}")).collect();
+        (!names.is_empty()).then(|| Warning {
             code: "secret-used-up".into(),
-            message: format!("the test used up {}, which the platform takes once only", self.listed()),
+            message: format!("the test used up {}, which the platform takes once only", names.join(", ")),
             hint: Some("get a new one from the platform and send that".into()),
             path: None,
-        }
-    }
-
-    fn listed(&self) -> String {
-        let names = self.names.iter().map(|name| format!("connection.{name}"));
-        names.collect::<Vec<_>>().join(", ")
+        })
     }
 }
 
@@ -219,7 +215,7 @@ impl Trial {
         };
         let mut error = ApiError::refused(code, format!("{}: {}", obstacle.capability, obstacle.message))
             .detail(json!({ "checks": self.checks() }));
-        let used_up = self.rotated.as_ref().map(|rotated| rotated.used_up().message);
+        let used_up = self.rotated.as_ref().and_then(Rotated::used_up).map(|warning| warning.message);
         let hints: Vec<String> = obstacle.hint.clone().into_iter().chain(used_up).collect();
         if !hints.is_empty() {
             error = error.hint(hints.join("; "));
@@ -230,7 +226,7 @@ impl Trial {
     /// The results for somebody who only asks.
     pub(super) fn result(self, mut warnings: Vec<Warning>) -> TestResult {
         warnings.extend(self.warnings());
-        warnings.extend(self.rotated.as_ref().map(Rotated::used_up));
+        warnings.extend(self.rotated.as_ref().and_then(Rotated::used_up));
         let valid = self.obstacle().is_none();
         TestResult { valid, checks: self.checks(), identity: self.identity(), warnings }
     }
@@ -279,7 +275,7 @@ mod tests {
 
     #[test]
     fn people_hear_what_the_host_knows_and_what_was_used_up() {
-        let rotated = || Rotated { secrets: Secrets::default(), names: vec!["oAuth.refreshToken".into()] };
+        let rotated = || Rotated { secrets: Secrets::default(), only_here: vec!["oAuth.refreshToken".into()] };
         let failed = || vec![outcome("reach", CheckStatus::Passed), outcome("authenticate", CheckStatus::Failed)];
         let told = trial(failed()).explained(Some("390100: Incorrect password".into())).with(Some(rotated()));
         let error = told.passed().err().expect("422");
@@ -291,6 +287,10 @@ mod tests {
         assert!(result.outcomes.iter().all(|o| o.hint.is_none()));
         let result = trial(fine()).with(Some(rotated())).result(Vec::new());
         assert!(result.valid && result.warnings.iter().any(|w| w.code == "secret-used-up"));
+        let stored = Rotated { only_here: Vec::new(), ..rotated() };
+        assert!(
+            trial(fine()).with(Some(stored)).result(Vec::new()).warnings.iter().all(|w| w.code != "secret-used-up")
+        );
     }
 
     fn call_error(code: ErrorCode) -> CallError {

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::{Credential, whole};
+use super::{Credential, Fate, whole};
 use crate::egress::{
     context::Grants,
     error::{SendError, SendErrorKind},
@@ -24,12 +24,14 @@ const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl Credential {
-    /// The secrets as they are now, where the platform has replaced any of them, with the names of those.
+    /// The secrets as they are now, where the platform has replaced any of them, with the names of those that are not
+    /// stored.
     pub(in crate::egress) async fn rotated(&self) -> Option<(Secrets, Vec<String>)> {
         // An attempt under way may be about to replace one.
         let _turn = self.turn.lock().await;
-        let names: Vec<String> = whole(&self.rotated).keys().cloned().collect();
-        (!names.is_empty()).then(|| (self.context().secrets.clone(), names))
+        let rotated = whole(&self.rotated);
+        let only_here = rotated.iter().filter(|(_, fate)| !matches!(fate, Fate::Stored)).map(|(name, _)| name.clone());
+        (!rotated.is_empty()).then(|| (self.context().secrets.clone(), only_here.collect()))
     }
 
     /// Takes over what other sessions of the connection have stored meanwhile: what this one holds is dead then.
@@ -42,9 +44,9 @@ impl Credential {
         let Some(stored) = keep.current(*connection, *revision).await else { return };
         let context = self.context();
         for property in persisted {
-            let unkept = whole(&self.rotated).get(property).is_some_and(Option::is_some);
+            let open = matches!(whole(&self.rotated).get(property), Some(Fate::Open(_)));
             if let Some(value) = stored.0.get(property)
-                && !unkept
+                && !open
                 && context.secrets.0.get(property) != Some(value)
             {
                 self.use_secret(property, value.clone());
@@ -62,11 +64,12 @@ impl Credential {
             }
             // Here first: should the store fail, the next attempt goes on with the one that the platform knows.
             self.use_secret(property, new.text.clone());
-            let stored = self.with.keep.is_some().then_some(was);
             let mut rotated = whole(&self.rotated);
-            let before = rotated.entry(property.clone()).or_default();
-            if before.is_none() {
-                *before = stored;
+            match (rotated.get(property), &self.with.keep) {
+                // The store still holds what stood there before the one that could not be stored.
+                (Some(Fate::Open(_)), _) => {}
+                (_, Some(_)) => drop(rotated.insert(property.clone(), Fate::Open(was))),
+                (_, None) => drop(rotated.insert(property.clone(), Fate::Here)),
             }
         }
         self.keep_all().await
@@ -76,7 +79,11 @@ impl Credential {
         let Some((keep, connection, _)) = &self.with.keep else { return Ok(()) };
         let open: Vec<(String, Option<Zeroizing<String>>)> = {
             let rotated = whole(&self.rotated);
-            rotated.iter().filter_map(|(name, was)| Some((name.clone(), was.clone()?))).collect()
+            let open = |(name, fate): (&String, &Fate)| match fate {
+                Fate::Open(was) => Some((name.clone(), was.clone())),
+                Fate::Stored | Fate::Here => None,
+            };
+            rotated.iter().filter_map(open).collect()
         };
         for (property, was) in open {
             let Some(new) = self.context().secrets.0.get(&property).cloned() else { continue };
@@ -89,21 +96,25 @@ impl Credential {
                 tokio::time::sleep(PAUSE).await;
                 result = keep.replace(rotation.clone()).await;
             }
-            match result {
+            let fate = match result {
                 Ok(Kept::Stored) => {
                     tracing::info!(%connection, property, "the platform replaced a secret; the new one is stored");
+                    Fate::Stored
                 }
-                Ok(Kept::Superseded) => tracing::info!(
-                    %connection, property,
-                    "the platform replaced a secret that is no longer the stored one; the new one is not stored"
-                ),
+                Ok(Kept::Superseded) => {
+                    tracing::info!(
+                        %connection, property,
+                        "the platform replaced a secret that is no longer the stored one; the new one is not stored"
+                    );
+                    Fate::Here
+                }
                 Err(error) => {
                     let text = "the platform replaced a stored secret, and the new one could not be stored";
                     return Err(SendError::new(SendErrorKind::Unavailable, text)
                         .for_operator(format!("{text}: `{property}`: {error}")));
                 }
-            }
-            whole(&self.rotated).insert(property, None);
+            };
+            whole(&self.rotated).insert(property, fate);
         }
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! Sessions against a real server on loopback: what leaves, what comes back, and what nobody must see.
 
+mod approval;
 mod authentication;
 mod egress;
+mod keeping;
+mod named;
 mod platform;
+mod recipes;
 mod repeats;
 mod secrets;
 mod sizes;
 mod tls;
+mod upkeep;
 
 use std::{
     sync::{

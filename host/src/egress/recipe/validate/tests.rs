@@ -221,6 +221,94 @@ fn what_a_guest_may_reach_is_checked_too() {
 }
 
 #[test]
+fn what_answers_may_name_is_checked() {
+    let check = |rule: Value| -> Result<(), String> {
+        let target =
+            json!({"origin": "{{ connection.origin }}", "paths": ["/a"], "methods": ["GET"], "fromResponse": rule});
+        let target: Target = serde_json::from_value(target).map_err(|error| error.to_string())?;
+        let again: Target = serde_json::from_value(serde_json::to_value(&target).unwrap()).unwrap();
+        assert_eq!(again, target);
+        target.validate(&schema(), &[]).map_err(|error| error.to_string())
+    };
+    let rule = |change: Value| {
+        let mut rule = json!({"at": "/data/chunks/*/url", "hostSuffixes": [".amazon.example", ".blob.core.example"],
+            "headerValues": ["/data/chunkHeaders", "/data/qrmk"], "headers": {"x-algorithm": "AES256"}});
+        rule.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        rule
+    };
+    assert_eq!(check(rule(json!({}))), Ok(()));
+    assert_eq!(check(json!({"at": "/url", "hostSuffixes": []})), Ok(()));
+    for (change, expected) in [
+        (json!({"at": ""}), "not a JSON pointer"),
+        (json!({"at": "data"}), "not a JSON pointer"),
+        (json!({"headerValues": ["x"]}), "not a JSON pointer"),
+        (json!({"hostSuffixes": ["amazon.example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".com"]}), "is not a dot"),
+        (json!({"hostSuffixes": [""]}), "is not a dot"),
+        (json!({"hostSuffixes": ["."]}), "is not a dot"),
+        (json!({"hostSuffixes": [".*.example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".Amazon.Example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".a..example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".0.1"]}), "is not a dot"),
+        (json!({"headers": {"authorization": "x"}}), "not the connector's"),
+        (json!({"headers": {"cookie": "x"}}), "not the connector's"),
+        (json!({"headers": {"Host": "x"}}), "not the connector's"),
+        (json!({"headers": {"x-a": "a\r\nb"}}), "forbidden characters"),
+        (json!({"unknown": 1}), "unknown field"),
+    ] {
+        let error = check(rule(change.clone())).expect_err(&change.to_string());
+        assert!(error.contains(expected), "{change}: {error}");
+    }
+}
+
+/// The good recipe with a token that the host signs.
+fn signing(pointer: &str, value: Value) -> Value {
+    let mut recipe = changed("/secrets", json!(["oAuth.secret", "token"]));
+    recipe["acquire"] = json!([{"jwt": {"alg": "RS256", "key": {"pem": "oAuth.secret", "passphrase": "token"},
+        "claims": {"iss": "{{ let.who }}.{{ key.spki_sha256 }}", "sub": "x"}, "ttl": 3300, "skew": 30, "as": "token"}}]);
+    recipe["apply"]["headers"] = json!({"authorization": "Bearer {{ grant.token }}"});
+    recipe["lifetime"] = json!({"seconds": 3300});
+    if !pointer.is_empty() {
+        *recipe.pointer_mut(pointer).unwrap() = value;
+    }
+    recipe
+}
+
+#[test]
+fn tokens_that_the_host_signs_are_checked() {
+    assert_eq!(check(signing("", Value::Null)), Ok(()));
+    for (pointer, value, expected) in [
+        ("/acquire/0/jwt", json!({"alg": "RS256"}), "missing field"),
+        ("/acquire/0/jwt/alg", json!("HS256"), "RS256"),
+        ("/acquire/0/jwt/alg", json!("none"), "RS256"),
+        ("/acquire/0/jwt/key/pem", json!("oAuth.clientId"), "`secrets` do not name"),
+        ("/acquire/0/jwt/key/passphrase", json!("nowhere"), "`secrets` do not name"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ config.hostname }}"), "`config` does not name"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ let.nowhere }}"), "`let` does not define"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ secret.token }}"), "must not stand in a claim"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ let.hidden }}"), "must not stand in a claim"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ grant.token }}"), "no step before takes it"),
+        ("/acquire/0/jwt/claims/sub", json!(7), "invalid type"),
+        ("/acquire/0/jwt/claims", json!({"exp": "x"}), "sets this claim itself"),
+        ("/acquire/0/jwt/claims", json!({"iat": "x"}), "sets this claim itself"),
+        ("/acquire/0/jwt/ttl", json!(59), "60 to 86400"),
+        ("/acquire/0/jwt/ttl", json!(86401), "60 to 86400"),
+        ("/acquire/0/jwt/skew", json!(301), "at most 300"),
+        ("/acquire/0/jwt/as", json!("a.b"), "a name is made of"),
+        ("/let/who", json!("{{ key.spki_sha256 }}"), "only inside the claims"),
+        ("/apply/headers/authorization", json!("{{ key.spki_sha256 }}"), "only inside the claims"),
+    ] {
+        let error = check(signing(pointer, value.clone())).expect_err(&format!("{pointer} {value}"));
+        assert!(error.contains(expected), "{pointer} {value}: {error}");
+    }
+    let mut rotating = signing("", Value::Null);
+    let exchange = json!({"exchange": {"url": "{{ connection.origin }}/x",
+        "take": {"next": {"at": "/n", "secret": true, "persist": "oAuth.secret"}}}});
+    rotating["acquire"].as_array_mut().unwrap().push(exchange);
+    assert!(check(rotating).unwrap_err().contains("`persist` cannot replace it"));
+}
+
+#[test]
 fn hosts_that_get_secrets_are_listed_for_approval_and_for_changes() {
     let mut json =
         changed("/acquire/0/exchange/url", json!(["{{ config.authorityUrl }}", "https://login.example:8443/token"]));
