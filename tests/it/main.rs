@@ -4,6 +4,7 @@ mod api;
 mod canary;
 mod cli;
 mod databricks;
+mod filters;
 mod guests;
 mod kill;
 mod pages;

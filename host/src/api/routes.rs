@@ -33,7 +33,8 @@ use super::{
 use crate::model::principal::Permission;
 
 const ADMIN: Access = Access::Any(&[Permission::ApplicationAdmin]);
-const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
+/// Who manages connections and every object.
+pub(super) const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
 const MANAGE: Access = Access::Any(MANAGERS);
 
 /// The table.

@@ -6,12 +6,12 @@ use axum::{
     http::Uri,
     response::Response,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    format,
+    filter, format,
     listing::ListQuery,
     object::{Shown, Tab},
     session::Visitor,
@@ -37,8 +37,16 @@ pub(super) async fn show(
     let connection = connection.ok_or_else(super::no_such_object)?;
     let connector = state.connectors.by_technology(&connection.technology);
     let facts = connector.as_deref().map(Facts::of);
-    let content = view(&connection, facts.as_ref(), state.clock.now());
-    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Connection, &content).await
+    let query = ListQuery::of(&uri);
+    let content = html! {
+        @match query.get("saved") {
+            "" => {},
+            "sync" => p.notice.good role="status" { "Saved. A sync looks for what may be new." },
+            _ => p.notice.good role="status" { "Saved." },
+        }
+        (view(&connection, facts.as_ref(), &filter::panel(&connection, &shown.object, &visitor), state.clock.now()))
+    };
+    shown.page(&state, &visitor, &query, Tab::Connection, &content).await
 }
 
 /// What the tab says of a connector.
@@ -63,7 +71,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) -> Markup {
+fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Markup, now: Timestamp) -> Markup {
     let schema = connector.map_or(&Value::Null, |c| c.schema);
     html! {
         h2 { "Account" }
@@ -86,9 +94,15 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) 
             }
             div { dt { "Disabled objects" } dd {
                 @if connection.options.force_recursive_crawl { "always scanned too" } @else { "scanned where needed" } } }
+            div { dt title="Where the platform gives an object no fingerprint" { "Columns count as current" } dd {
+                @match connection.options.columns_max_age {
+                    None => "until the next sync",
+                    Some(age) => { "for " (format::duration(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))) }
+                } } }
             div { dt { "Impersonation" } dd { "Off" } }
             div { dt { "Project workspaces" } dd { "Off" } }
         }
+        (patterns)
         h2 { "Connector" }
         @match connector {
             None => p.notice.bad { "No connector for this technology is installed: nothing can be synced." },
@@ -150,12 +164,16 @@ mod tests {
         connection.config = json!({ "role": "READER", "oAuthClientConfig": { "clientId": "<id>" }, "useTls": true });
         let schema = json!({ "properties": { "role": { "title": "Role" } } });
         let facts = Facts { title: "T", name: "t", version: "1.2.3", digest: "abc", schema: &schema };
-        let shown = view(&connection, Some(&facts), sample::now()).into_string();
+        let shown = view(&connection, Some(&facts), &html! {}, sample::now()).into_string();
         for part in
             ["Role", "READER", "oAuthClientConfig.clientId", "&lt;id&gt;", "Yes", "1.2.3", "https://lake.example"]
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(view(&connection, None, sample::now()).into_string().contains("No connector for this technology"));
+        assert!(
+            view(&connection, None, &html! {}, sample::now())
+                .into_string()
+                .contains("No connector for this technology")
+        );
     }
 }
