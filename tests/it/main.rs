@@ -9,5 +9,6 @@ mod guests;
 mod kill;
 mod pages;
 mod recordings;
+mod snowflake;
 mod sync;
 mod tidy;
