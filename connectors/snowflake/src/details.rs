@@ -12,7 +12,7 @@ use wharfinger_sdk::{Column, Error, Object};
 
 use crate::{
     objects,
-    parse::Table,
+    parse::{Problem, Table},
     request::{self, CUT, Schema, Statement, Which},
     statement::{Session, Trouble},
     types,
@@ -34,6 +34,38 @@ pub(crate) struct Way {
     /// The schema has more columns than one SHOW tells.
     #[serde(default)]
     cut: bool,
+}
+
+impl Way {
+    /// The way of those who know that INFORMATION_SCHEMA cannot be asked.
+    pub(crate) fn blind() -> Self {
+        Self { blind: true, cut: false }
+    }
+
+    /// Whether INFORMATION_SCHEMA cannot be asked.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    /// Tries whether the INFORMATION_SCHEMA of a database can be asked, so that not each of its schemas has to.
+    pub(crate) fn probe(&mut self, session: &Session<'_>, database: &str) -> Result<(), Trouble> {
+        if self.blind || session.cx().config().warehouse.is_none() {
+            return Ok(());
+        }
+        match session.query(&request::probe(database)) {
+            Err(Trouble::Refused(problem)) if problem.is_settled() => {
+                self.close(session, &request::quoted(&[database]), problem);
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    fn close(&mut self, session: &Session<'_>, of: &str, problem: Problem) {
+        let why = Trouble::Refused(problem).error("read INFORMATION_SCHEMA").message;
+        session.cx().log("warn", "Columns are read with SHOW instead.", &[("of", of), ("why", &why)]);
+        self.blind = true;
+    }
 }
 
 /// What is wanted beside fingerprints.
@@ -64,11 +96,8 @@ pub(crate) fn add(
     }
     if session.cx().config().warehouse.is_some() && !way.blind {
         match informed(session, schema, objects, wanted) {
-            Err(Trouble::Refused(problem)) if !problem.refuses_credential() => {
-                let why = Trouble::Refused(problem).error("read INFORMATION_SCHEMA").message;
-                let what = schema.quoted();
-                session.cx().log("warn", "Columns are read with SHOW instead.", &[("schema", &what), ("why", &why)]);
-                way.blind = true;
+            Err(Trouble::Refused(problem)) if problem.is_settled() => {
+                way.close(session, &schema.quoted(), problem);
                 objects.iter_mut().for_each(|object| object.fingerprint = None);
             }
             other => return other,

@@ -192,6 +192,36 @@ fn without_a_usable_warehouse_show_tells_columns_and_there_is_no_fingerprint() {
 }
 
 #[test]
+fn a_warehouse_that_cannot_be_used_is_found_out_once_for_a_database() {
+    let mut account = Account::with(tables(2, 1));
+    let schemas: Vec<String> = (0..20).map(|i| format!("S{i}")).collect();
+    let content: BTreeMap<_, _> = tables(2, 1).into_iter().collect();
+    account.add("MANY", "STANDARD", &schemas.iter().map(|name| (name.as_str(), content.clone())).collect::<Vec<_>>());
+    account.warehouse = false;
+    let host = account.host();
+    let walked = walk(&api(), &host, &["MANY"], true).expect("walk");
+    assert!(walked.objects.iter().all(|o| o.path.len() < 3 || o.columns.as_ref().is_some_and(|c| c.len() == 1)));
+    assert_eq!(walked.listed.len(), 21);
+    assert_eq!(host.take_lines().iter().filter(|(level, _)| level == "warn").count(), 1);
+    assert_eq!(statements(&host).iter().filter(|sql| sql.starts_with("SELECT")).count(), 1);
+}
+
+#[test]
+fn what_passes_does_not_change_the_way() {
+    for (status, code) in [(503, ""), (429, "390505"), (500, "000603"), (408, "000630")] {
+        let account = Account::with(tables(2, 1));
+        let host = platform(move |sql| match sql.starts_with("SELECT") {
+            true => Said::Raw(testing::json(status, &json!({ "code": code, "message": "m" }))),
+            false => account.answer(sql),
+        });
+        for scope in [&["SALES"][..], &["SALES", "MART"]] {
+            let error = walk(&api(), &host, scope, true).expect_err("is tried again");
+            assert!(error.is(codes::UNAVAILABLE) || error.is(codes::RATE_LIMITED), "{error:?}");
+        }
+    }
+}
+
+#[test]
 fn a_cut_answer_gives_nobody_columns() {
     // 10 000 columns exactly may be all there are, or not.
     for (count, per_table, known) in [(100, 99, true), (100, 100, false), (101, 109, false)] {
@@ -375,8 +405,7 @@ fn filters_are_asked_for_and_kept_to() {
 
 #[test]
 fn names_read_in_upper_case_make_nothing_seem_gone() {
-    let mut account = Account::default();
-    account.parameter = "true";
+    let mut account = Account { parameter: "true", ..Account::default() };
     account.add("lower", "STANDARD", &[("s", BTreeMap::new()), ("t", BTreeMap::new())]);
     // Silence in a container whose name has lower-case letters may be that of another.
     let error = walk(&api(), &account.host(), &["lower", "s"], false).expect_err("doubtful");
