@@ -22,6 +22,8 @@ use crate::{
 const FINGERPRINT_VERSION: &str = "1";
 /// Up to so many tables are named one by one rather than by the first and the last.
 const NAMED: usize = 200;
+/// More tables than this are not asked for one by one, if their whole schema can be.
+const SEVERAL: usize = 20;
 /// More columns fit no page.
 const MAX_COLUMNS: usize = 64_000;
 
@@ -100,7 +102,20 @@ pub(crate) fn add(
                 way.close(session, &schema.quoted(), problem);
                 objects.iter_mut().for_each(|object| object.fingerprint = None);
             }
-            other => return other,
+            done => {
+                let done = done?;
+                let open = objects[..done].iter().filter(|object| object.columns.is_none()).count();
+                // One more statement for all of them, rather than one for each.
+                let is_worth_it = match wanted {
+                    Wanted::ColumnsOfAll => open > 0,
+                    Wanted::ColumnsOfSome => open > SEVERAL,
+                    Wanted::ColumnsOfFew | Wanted::Fingerprints => false,
+                };
+                if is_worth_it && !way.cut {
+                    shown(session, schema, &mut objects[..done], way)?;
+                }
+                return Ok(done);
+            }
         }
     }
     if matches!(wanted, Wanted::ColumnsOfAll | Wanted::ColumnsOfSome) && !way.cut {
@@ -290,7 +305,7 @@ fn column(name: Cell<'_>, data_type: String, nullable: Option<bool>, comment: Ce
     }
 }
 
-/// By SHOW, for the whole schema: all or nothing, as nobody knows which ones a cut answer lacks.
+/// By SHOW, for those that have no columns yet: all or nothing, as nobody knows which ones a cut answer lacks.
 fn shown(session: &Session<'_>, schema: Schema<'_>, objects: &mut [Object], way: &mut Way) -> Result<(), Trouble> {
     let table = match session.query(&request::columns_of_schema(schema)) {
         Err(trouble) if trouble.is_too_much() => {
@@ -311,7 +326,7 @@ fn shown(session: &Session<'_>, schema: Schema<'_>, objects: &mut [Object], way:
             }
         })
     })?;
-    for (object, columns) in objects.iter_mut().zip(found) {
+    for (object, columns) in objects.iter_mut().zip(found).filter(|(object, _)| object.columns.is_none()) {
         object.columns = Some(columns.list).filter(|columns| !columns.is_empty());
     }
     Ok(())
