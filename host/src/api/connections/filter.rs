@@ -106,13 +106,13 @@ pub(in crate::api) async fn save(
     filter: Filter,
     revision: u64,
 ) -> Result<Option<BulkId>, ApiError> {
-    let (connection, stored) = state.db.connection_with_secrets(id).await?.ok_or_else(no_such_object)?;
+    let (connection, _) = state.db.connection_with_secrets(id).await?.ok_or_else(no_such_object)?;
     if revision != connection.revision {
         return Err(ApiError::revision(connection.revision));
     }
     let update = ConnectionUpdate {
         options: ConnectionOptions { filter, ..connection.options },
-        secrets: stored,
+        secrets: None,
         config: connection.config,
         address: connection.address,
         identity: connection.identity,
