@@ -24,6 +24,8 @@ pub(crate) struct Stored {
     pub(crate) chunks: Arc<Vec<Bytes>>,
     /// `queryResultFormat` and its like.
     pub(crate) arrow: bool,
+    /// It was to run on its own, rather than taking longer than expected.
+    pub(crate) detached: bool,
     polls_left: u32,
     cancelled: bool,
 }
@@ -56,6 +58,7 @@ impl Stored {
             created_ms,
             chunks: Arc::default(),
             arrow: false,
+            detached: false,
             polls_left: polls,
             cancelled: false,
         }

@@ -10,7 +10,7 @@ pub enum Twist {
     TooMuchData,
     /// The warehouse cannot be used for this statement: 000606.
     NoWarehouse,
-    /// The statement takes longer than a client may wait: so many polls say that it runs still.
+    /// The statement takes longer than a client may wait, 202 or 333333: so many polls say that it runs still.
     Async {
         /// Polls before the result is there.
         polls: u32,

@@ -49,6 +49,7 @@ pub(super) fn submit(visit: &Visit<'_>) -> Reply {
     let mut stored = Stored::new(sql, &user, ran, state.clock.now_ms(), polls);
     stored.arrow = visit.twist == Some(&Twist::Arrow);
     stored.chunks = Arc::new(chunks);
+    stored.detached = asked;
     if stored.outcome.is_ok() {
         lock(&state.results).keep(stored.clone(), request.as_deref());
     }
@@ -173,8 +174,15 @@ fn running(stored: &Stored) -> Reply {
         "getResultUrl": format!("/queries/{}/result", stored.handle), "queryId": stored.handle, "progressDesc": null,
         "queryAbortsAfterSecs": 300,
     });
-    let message = "Query execution in progress.";
-    Reply::json(200, &json!({"data": data, "code": "333334", "message": message, "success": true}))
+    let (code, message) = if stored.detached {
+        (
+            "333334",
+            "Asynchronous execution in progress. Use provided query id to perform query monitoring and management.",
+        )
+    } else {
+        ("333333", "Query execution in progress.")
+    };
+    Reply::json(200, &json!({"data": data, "code": code, "message": message, "success": true}))
 }
 
 fn reply(visit: &Visit<'_>, session: &Session, stored: &Stored) -> Reply {

@@ -112,7 +112,7 @@ async fn slow_statements_are_polled_watched_and_aborted() -> Result<()> {
     setup.simulator.rule(twisted("CURRENT_USER", Twist::Async { polls: 1 }));
     setup.simulator.rule(twisted("requestId=77", Twist::Async { polls: 1 }));
     let running = setup.query(&token, "SELECT CURRENT_USER()").await?;
-    assert_eq!((&running["code"], &running["success"]), (&json!("333334"), &json!(true)));
+    assert_eq!((&running["code"], &running["success"]), (&json!("333333"), &json!(true)));
     let path = running["data"]["getResultUrl"].as_str().context("url")?.to_owned();
     let get = |path: String| {
         let header = format!("Snowflake Token=\"{token}\"");
@@ -121,7 +121,7 @@ async fn slow_statements_are_polled_watched_and_aborted() -> Result<()> {
     };
     let id = running["data"]["queryId"].as_str().context("id")?.to_owned();
     assert_eq!(get(format!("/monitoring/queries/{id}")).await?["data"]["queries"][0]["status"], "RUNNING");
-    assert_eq!(get(path.clone()).await?["code"], "333334");
+    assert_eq!(get(path.clone()).await?["code"], "333333");
     assert_eq!(get(path).await?["data"]["rowset"], json!([[USER]]));
     let body = json!({"sqlText": "SELECT CURRENT_USER()"});
     let running = setup.session(&token, "/queries/v1/query-request?requestId=77", &body).await?;
@@ -129,6 +129,9 @@ async fn slow_statements_are_polled_watched_and_aborted() -> Result<()> {
     assert_eq!(setup.session(&token, "/queries/v1/abort-request?requestId=1", &abort).await?["success"], true);
     let path = running["data"]["getResultUrl"].as_str().context("url")?.to_owned();
     assert_eq!(get(path).await?["code"], "000604");
+    let detached = json!({"sqlText": "SELECT CURRENT_USER()", "asyncExec": true});
+    let running = setup.session(&token, "/queries/v1/query-request?requestId=78", &detached).await?;
+    assert_eq!(running["code"], "333334");
     let nothing = json!({"requestId": "nothing"});
     assert_eq!(setup.session(&token, "/queries/v1/abort-request?requestId=1", &nothing).await?["code"], "000605");
     Ok(())
