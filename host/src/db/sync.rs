@@ -6,6 +6,7 @@
 //! a task that is done already changes nothing either, so that every write is safe to repeat.
 
 mod columns;
+mod exclusion;
 mod ledger;
 mod listing;
 mod partitions;

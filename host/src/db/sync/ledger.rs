@@ -244,11 +244,6 @@ impl<'a, 't> Ledger<'a, 't> {
         }
     }
 
-    /// Whether the patterns leave out what is at a path.
-    pub(super) fn leaves_out(&self, path: &RemotePath) -> bool {
-        !self.filter.keeps(path.names())
-    }
-
     /// The container at a path, if it is stored. Remembered, because a page's objects share few.
     pub(super) fn container(&mut self, path: &RemotePath) -> Result<Option<Rc<Container>>, Fault> {
         if let Some(known) = self.containers.get(path) {

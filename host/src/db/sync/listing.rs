@@ -162,6 +162,9 @@ impl Ledger<'_, '_> {
                 "the connector called a container complete that is not in the inventory",
             );
         };
+        if container.is_left_out() {
+            return Ok(());
+        }
         let id = container.id;
         let namespace = listing.namespace.as_str();
         let others = self.readers(&listing.path)?.saturating_sub(u64::from(*scope == listing.path));

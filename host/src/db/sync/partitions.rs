@@ -26,15 +26,6 @@ const MAX_PARTITIONS: u64 = 1_000_000;
 const MAX_PAYLOAD: usize = 4 * 1024;
 
 impl Ledger<'_, '_> {
-    /// Says so where what the job is for is itself left out: nothing of it will be read.
-    pub(super) fn tell_left_out(&mut self) -> Result<(), Fault> {
-        let object = self.target.object.clone();
-        match self.filter.leaves_out(object.names()) {
-            Some(why) => self.report(&object, "excluded", &format!("{why}; nothing of it is read")),
-            None => Ok(()),
-        }
-    }
-
     /// Adds a partition to the job where it lies in what the job is for and is worth reading. `within` is the scope of the
     /// partition that brought it.
     pub(super) fn admit(&mut self, partition: Partition, within: Option<&RemotePath>) -> Result<(), Fault> {

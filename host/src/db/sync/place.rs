@@ -159,12 +159,6 @@ impl Ledger<'_, '_> {
         }
     }
 
-    /// Whether a delivered object is left out, by the patterns or by the connector (D41).
-    fn is_left_out(&self, container: &Container, scanned: &ScannedObject) -> bool {
-        let name = scanned.path.0.last().map_or("", |name| name.as_str());
-        scanned.excluded.is_some() || container.is_left_out() || !container.keeps(&self.filter, name)
-    }
-
     fn stored(&self, id: u128) -> Result<ObjectRow, Fault> {
         tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))
     }
@@ -333,37 +327,6 @@ impl Ledger<'_, '_> {
         }
         if held.changed || held.returned || held.noted {
             self.rows.objects.insert(id, encode(&held.row)?.as_slice())?;
-        }
-        Ok(())
-    }
-
-    /// Brings an object's mark up to its being delivered, left out by the connector or not.
-    fn refresh_mark(&mut self, held: &mut Held, scanned: &ScannedObject) -> Result<(), Fault> {
-        let (id, mark) = (held.id, held.row.mark());
-        match &scanned.excluded {
-            Some(why) => {
-                let same = self.rows.exclusions.get(id)?.is_some_and(|known| known.value() == why);
-                if !same {
-                    self.rows.exclusions.insert(id, why.as_str())?;
-                    held.changed = true;
-                }
-                if mark != RemoteStatus::Excluded {
-                    held.row.set_mark(RemoteStatus::Excluded);
-                    self.note(id, What::Excluded);
-                    self.forget_containers();
-                }
-            }
-            None if mark != RemoteStatus::Present => {
-                held.row.set_mark(RemoteStatus::Present);
-                held.returned = true;
-                *self.job.counts.returned.entry(scanned.facts.object_type.clone()).or_default() += 1;
-                self.note(id, What::Returned);
-                if mark == RemoteStatus::Excluded {
-                    self.rows.exclusions.remove(id)?;
-                    self.forget_containers();
-                }
-            }
-            None => {}
         }
         Ok(())
     }

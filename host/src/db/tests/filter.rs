@@ -1,6 +1,10 @@
 //! What patterns and connectors leave out (D41): never created, never missing, back with everything that was set on it.
 
-use super::{World, at, enabled, new_connection, platform::remote, start, update_of};
+use super::{
+    World, at, enabled, new_connection,
+    platform::{Platform, remote},
+    start, update_of,
+};
 use crate::db::{
     connections::{ConnectionUpdate, NewConnection},
     objects::{Search, Sort},
@@ -11,6 +15,7 @@ use crate::model::{
     filter::Filter,
     job::{Job, JobState, Work},
     object::RemoteStatus,
+    page::{Listing, Page},
     settings::{NewChildren, SettingsChange},
     sight::Sight,
 };
@@ -191,6 +196,30 @@ async fn what_the_connector_leaves_out_is_kept_with_its_reason() {
     assert_eq!(status(&world, "K/cat/s1/b").await, RemoteStatus::Present);
     assert_eq!(status(&world, "K/cat/s1/a").await, RemoteStatus::Missing);
     assert!(world.get("K/system/s/t").await.active);
+    world.check().await;
+}
+
+#[tokio::test]
+async fn a_listing_of_what_the_connector_leaves_out_proves_nothing() {
+    let mut world = world("proves", enabled()).await;
+    world.run().await;
+    let now = world.now();
+    world.db.enqueue_sync(&Sight::All, &at("K"), false, now).await.expect("enqueue");
+    let claimed = world.db.claim_job(now).await.expect("claim").expect("job");
+    let step = world.platform.step(claimed.claim, 0, now);
+    let added = world.db.apply_plan(step, vec![Platform::partition("")]).await.expect("plan").added;
+    let mut schema = world.platform.scanned("cat/s1", false);
+    schema.excluded = Some("not now".into());
+    let page = Page {
+        objects: vec![world.platform.scanned("cat", false), schema],
+        listed: vec![Listing { path: remote("cat/s1"), namespace: String::new(), basis: "reader".into() }],
+        partitions: vec![Platform::partition("cat/s1")],
+        ..Page::default()
+    };
+    let step = world.platform.step(claimed.claim, added[0].number, now);
+    let advanced = world.db.apply_page(step, page).await.expect("page");
+    assert!(advanced.added.is_empty(), "neither read nor doubted: {advanced:?}");
+    assert_eq!(count(&world, RemoteStatus::Excluded).await, 6);
     world.check().await;
 }
 
