@@ -213,6 +213,24 @@ fn repeats_secret(text: &str, exchange: &Exchange, with: &With<'_>, answer: &Ans
     secrets.iter().any(plain) || Needles::new(secrets.iter().copied()).found_in(text.as_bytes())
 }
 
+/// Longest answer whose words are told.
+const MAX_WORDS: usize = 16 * 1024;
+
+/// The code and the message in an answer whose form nobody declared: what stands at its top under a name that says so.
+/// Answers are searched for secrets before.
+pub(super) fn words(body: &[u8]) -> String {
+    if body.len() > MAX_WORDS {
+        return String::new();
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else { return String::new() };
+    let telling = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["code", "message", "error", "description"].iter().any(|word| name.contains(word))
+    };
+    let said = fields.iter().filter(|(name, _)| telling(name)).filter_map(|(_, value)| scalar(value));
+    said.map(|text| tell(&text)).collect::<Vec<_>>().join(": ")
+}
+
 /// What may be told of a platform's words: no control characters, no long texts, and nothing that could be a token.
 fn tell(text: &str) -> String {
     let plain: String = text.chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();

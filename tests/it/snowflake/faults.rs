@@ -196,7 +196,9 @@ async fn a_right_that_is_lost_in_mid_walk_makes_nothing_missing() -> anyhow::Res
         let ([database, schema, _], _) = account.tables().next().expect("a table");
         (database.to_owned(), schema.to_owned())
     });
-    platform.rule(Rule::once("SHOW SCHEMAS", Fault::Revoke { path: path(&[&database, &schema]) }));
+    // It was listed, and now it cannot be gone into.
+    let tables = format!("SHOW TABLES IN SCHEMA \"{database}\".\"{schema}\"");
+    platform.rule(Rule::once(&tables, Fault::Revoke { path: path(&[&database, &schema]) }));
     let job = crawl(&host).await?;
     assert_eq!(job["state"], "completed", "{job}");
     let tables = of_host(host.app().db(), KEY).await?;

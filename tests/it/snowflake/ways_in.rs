@@ -47,7 +47,7 @@ async fn clients_say_who_they_are_in_the_header_or_in_the_body() -> anyhow::Resu
             let mut payload = platform.payload_for("One", method);
             payload["connection"]["oAuthClientConfig"]["clientAuth"] = said.into();
             let answer = host.client().post("/data/connection/test", &payload).await?.expect(200)?;
-            assert_eq!(answer.json["passed"], works, "{accepted:?} {said} {method:?}: {}", answer.text);
+            assert_eq!(answer.json["valid"], works, "{accepted:?} {said} {method:?}: {}", answer.text);
         }
         host.stop().await;
     }

@@ -159,14 +159,14 @@ impl Rotated {
 }
 
 impl Trial {
-    /// Where the connector knows no more than that something stands in the way, the host may: the platform's own words,
-    /// or the line of configuration that is missing. They are for people, never for the connector.
+    /// Of what stands in the way the host may know more than the connector: the platform's own words, or the line of
+    /// configuration that is missing. They are for people, never for the connector.
     fn explained(mut self, told: Option<String>) -> Self {
-        let obstacle = self.obstacle().is_some_and(|o| o.hint.is_none());
-        if let (true, Some(told)) = (obstacle, told)
+        if let Some(told) = told
             && let Some(outcome) = self.outcomes.iter_mut().find(|o| stands_in_the_way(o))
         {
-            outcome.hint = Some(told);
+            let hint = outcome.hint.take().filter(|hint| !hint.contains(&told));
+            outcome.hint = Some(std::iter::once(told).chain(hint).collect::<Vec<_>>().join("; "));
         }
         self
     }

@@ -175,10 +175,11 @@ impl Session {
         let recipe = self.credential.recipe();
         let seen = condition::Seen::new(answer.status, answer.whole());
         let first = |conditions| if request.authenticated { seen.first(conditions) } else { None };
-        if first(&recipe.rejected).is_some() {
-            Verdict::Rejected
-        } else if let Some(condition) = first(&recipe.expired) {
+        // What can be mended comes first: a recipe may call any other refusal final.
+        if let Some(condition) = first(&recipe.expired) {
             Verdict::Expired(condition.action.unwrap_or(Action::Renew))
+        } else if first(&recipe.rejected).is_some() {
+            Verdict::Rejected
         } else if request.repeatable
             && (matches!(answer.status, 429 | 503) || request.retry_statuses.contains(&answer.status))
         {
@@ -201,7 +202,12 @@ fn finished(answer: Answer) -> Result<Answer, SendError> {
 
 fn refused(answer: &Answer) -> SendError {
     let text = format!("the platform refused the connection's credential (HTTP {})", answer.status);
-    SendError::new(SendErrorKind::Unauthenticated, text)
+    let said = answer.whole().map(exchange::words).filter(|said| !said.is_empty());
+    let error = SendError::new(SendErrorKind::Unauthenticated, text.clone());
+    match said {
+        Some(said) => error.for_operator(format!("{text}: {said}")),
+        None => error,
+    }
 }
 
 /// Sets parameters of the query, in place of those of the same name.
