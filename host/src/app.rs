@@ -70,7 +70,7 @@ impl App {
         let db = Db::open(&dir.join("wharfinger.redb")).context("open the store")?;
         keys::administrator(&db, &config, options.on_first_key).await?;
         let vault = Arc::new(Vault::new(&master_key));
-        let keep = Rotations { db: db.clone(), vault: Arc::clone(&vault) };
+        let keep = Rotations { db: db.downgrade(), vault: Arc::clone(&vault) };
         let surroundings = Surroundings { clock: options.clock.clone(), keep: Some(Arc::new(keep)) };
         let egress = Egress::within(config.egress.clone(), surroundings)?;
         let connectors = Connectors::new()?.approving(&config.egress.approved_origins);

@@ -31,7 +31,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Weak},
+};
 
 use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
@@ -50,6 +53,12 @@ const CACHE_BYTES: usize = 48 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
+}
+
+/// A handle that does not keep the store open.
+#[derive(Clone)]
+pub struct WeakDb {
+    shared: Weak<Shared>,
 }
 
 struct Shared {
@@ -77,12 +86,26 @@ pub enum ObjectRef {
     Path(ObjectPath, String),
 }
 
+impl WeakDb {
+    /// The store, if it is still open.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Db> {
+        self.shared.upgrade().map(|shared| Db { shared })
+    }
+}
+
 impl Db {
     /// Opens the store in a file, creating and migrating it as needed, and begins a new incarnation: claims that
     /// earlier ones left behind are void, their jobs wait to be claimed again.
     pub fn open(file: &Path) -> Result<Self, DbError> {
         let open = || -> Result<Self, Fault> { Self::start(Builder::new().set_cache_size(CACHE_BYTES).create(file)?) };
         open().map_err(|fault| DbError { operation: "open the store", source: Box::new(fault) })
+    }
+
+    /// For those who may outlive the application.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDb {
+        WeakDb { shared: Arc::downgrade(&self.shared) }
     }
 
     /// A store that is gone when the last handle is dropped.

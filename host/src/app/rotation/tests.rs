@@ -6,7 +6,10 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
-    db::connections::{ConnectionUpdate, NewConnection},
+    db::{
+        Db,
+        connections::{ConnectionUpdate, NewConnection},
+    },
     model::{
         connection::{Actor, Address, Connection, ConnectionOptions},
         id::PrincipalId,
@@ -23,7 +26,7 @@ fn actor() -> Actor {
     Actor { id: PrincipalId::generate(), name: "a".into(), email: None }
 }
 
-async fn registered() -> (Rotations, Connection) {
+async fn registered() -> (Db, Rotations, Connection) {
     let db = Db::in_memory().expect("store");
     let vault = Arc::new(Vault::new(&[7; 32]));
     let id = ConnectionId::generate();
@@ -41,7 +44,8 @@ async fn registered() -> (Rotations, Connection) {
         by: actor(),
     };
     let (connection, _) = db.create_connection(new, Timestamp::UNIX_EPOCH).await.expect("registered");
-    (Rotations { db, vault }, connection)
+    let keep = Rotations { db: db.downgrade(), vault };
+    (db, keep, connection)
 }
 
 fn rotation(connection: ConnectionId, was: &str, new: &str) -> Rotation {
@@ -51,9 +55,9 @@ fn rotation(connection: ConnectionId, was: &str, new: &str) -> Rotation {
 
 #[tokio::test]
 async fn a_replaced_secret_is_stored_and_the_connection_stays_as_it_was() {
-    let (keep, connection) = registered().await;
+    let (db, keep, connection) = registered().await;
     assert_eq!(keep.replace(rotation(connection.id, "one", "two")).await.expect("kept"), Kept::Stored);
-    let (after, sealed) = keep.db.connection_with_secrets(connection.id).await.expect("read").expect("there");
+    let (after, sealed) = db.connection_with_secrets(connection.id).await.expect("read").expect("there");
     assert_eq!(after, connection, "not even its revision moved");
     assert_eq!(keep.vault.open(connection.id, &sealed).expect("opens"), secrets("two"), "the others are untouched");
     assert_eq!(keep.current(connection.id, connection.revision).await, Some(secrets("two")));
@@ -62,7 +66,7 @@ async fn a_replaced_secret_is_stored_and_the_connection_stays_as_it_was() {
 
 #[tokio::test]
 async fn what_people_have_stored_meanwhile_stays() {
-    let (keep, connection) = registered().await;
+    let (db, keep, connection) = registered().await;
     let update = ConnectionUpdate {
         config: json!({}),
         secrets: Some(keep.vault.seal(connection.id, &secrets("by hand")).expect("sealed")),
@@ -72,11 +76,11 @@ async fn what_people_have_stored_meanwhile_stays() {
         options: ConnectionOptions::default(),
         by: actor(),
     };
-    keep.db.update_connection(connection.id, update.clone(), None, Timestamp::UNIX_EPOCH).await.expect("changed");
+    db.update_connection(connection.id, update.clone(), None, Timestamp::UNIX_EPOCH).await.expect("changed");
     assert_eq!(keep.replace(rotation(connection.id, "one", "two")).await.expect("asked"), Kept::Superseded);
     assert_eq!(keep.current(connection.id, 2).await, Some(secrets("by hand")));
     let options_only = ConnectionUpdate { secrets: None, ..update };
-    keep.db.update_connection(connection.id, options_only, None, Timestamp::UNIX_EPOCH).await.expect("changed");
+    db.update_connection(connection.id, options_only, None, Timestamp::UNIX_EPOCH).await.expect("changed");
     assert_eq!(keep.current(connection.id, 3).await, Some(secrets("by hand")), "no secret was touched");
     let nobody = rotation(ConnectionId::generate(), "one", "two");
     assert_eq!(keep.replace(nobody).await.expect("asked"), Kept::Superseded);
@@ -84,7 +88,7 @@ async fn what_people_have_stored_meanwhile_stays() {
 
 #[tokio::test]
 async fn two_changes_at_once_are_both_kept() {
-    let (keep, connection) = registered().await;
+    let (db, keep, connection) = registered().await;
     let client = Rotation {
         property: "client".into(),
         was: Some(Zeroizing::new("canary".into())),

@@ -10,7 +10,7 @@ use crate::egress::{
     condition,
     credential::Grant,
     error::{SendError, SendErrorKind},
-    header,
+    exchange, header,
     recipe::Action,
     retry,
     wire::{Again, Failed},
