@@ -13,5 +13,6 @@ pub mod object;
 pub mod page;
 pub mod path;
 pub mod principal;
+pub mod schedule;
 pub mod settings;
 pub mod sight;

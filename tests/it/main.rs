@@ -5,6 +5,7 @@ mod canary;
 mod cli;
 mod databricks;
 mod guests;
+mod jobs;
 mod kill;
 mod pages;
 mod recordings;

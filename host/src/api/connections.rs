@@ -4,6 +4,7 @@
 //! transaction with the first sync. Secrets are sealed before they leave this module and shown by none of its answers.
 
 mod payload;
+mod schedule;
 mod trial;
 mod view;
 
@@ -18,6 +19,8 @@ use serde::Serialize;
 use serde_json::json;
 
 pub use payload::{CreateConnection, UpdateConnection, Warning};
+pub(super) use schedule::change as change_schedule;
+pub use schedule::{ScheduleInput, ScheduleJson};
 pub use trial::{CheckJson, TestResult};
 pub use view::ConnectionJson;
 
@@ -175,7 +178,7 @@ async fn view(
     let object = object.ok_or_else(no_such_object)?;
     let connector = state.connectors.by_technology(&connection.technology);
     let etag = format!("\"{}\"", connection.revision);
-    let body = ConnectionJson::new(connection, &object, connector.as_deref(), warnings);
+    let body = ConnectionJson::new(connection, &object, connector.as_deref(), warnings, state.clock.now());
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }
 

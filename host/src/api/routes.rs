@@ -23,7 +23,7 @@ use super::{
     connectors::{self, ConnectorJson},
     docs,
     error::ApiError,
-    jobs::{self, JobJson, JobsPage, StatusesBody},
+    jobs::{self, JobJson, JobsPage, StatusesBody, SummaryJson},
     objects::{self, ColumnsJson, CrawlBody, DeletedJson, HitsJson, ObjectJson, Queued, SearchBody},
     operations::{self, Health},
     settings::{self, SettingsBody, SettingsChanged},
@@ -31,7 +31,7 @@ use super::{
 use crate::model::principal::Permission;
 
 const ADMIN: Access = Access::Any(&[Permission::ApplicationAdmin]);
-const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
+pub(super) const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
 const MANAGE: Access = Access::Any(MANAGERS);
 
 /// The table.
@@ -48,10 +48,12 @@ pub fn table() -> Vec<Route> {
         get("/data/columns/{*path}",        Seen,   "The columns of an object",                        objects::columns).gives::<ColumnsJson>(200),
         post("/data/object/search/{*path}", Seen,   "Children or descendants; without a path, the connections", objects::search).takes::<SearchBody>().gives::<HitsJson>(200),
         delete("/data/object/{*path}",      Owned,  "Remove an object from the inventory with all below; a connection is deregistered", objects::delete).gives::<DeletedJson>(200),
-        post("/data/crawl/{*path}",         Owned,  "Start a sync of an object and everything below",  objects::crawl).takes::<CrawlBody>().gives::<Queued>(202),
+        post("/data/crawl/{*path}",         Owned,  "Start a sync of an object and everything below; without a path, of several", objects::crawl).takes::<CrawlBody>().gives::<Queued>(202),
         put("/data/settings/{*path}",       Owned,  "Change status or new-object rule",                settings::put).takes::<SettingsBody>().gives::<SettingsChanged>(200).revisioned().query("dryRun", "true: only say what it would do"),
         get("/jobs",                        Seen,   "Jobs, newest first",                              jobs::list).gives::<Vec<JobJson>>(200).query("bulkId", "Only those that were asked for together"),
         get("/jobs/search",                 Seen,   "Jobs by type, state and time",                    jobs::search).gives::<JobsPage>(200).queries(&jobs::SEARCH_PARAMETERS),
+        get("/jobs/summary",                Seen,   "The jobs at a glance, and how each connection stands", jobs::summary).gives::<SummaryJson>(200),
+        get("/jobs/events",                 Seen,   "Jobs as they change: server-sent events, each a job",  jobs::events).queries(&jobs::EVENT_PARAMETERS),
         post("/jobs/statuses",              Seen,   "Several jobs by id; can wait for them to end",    jobs::statuses).takes::<StatusesBody>().gives::<BTreeMap<String, Option<JobJson>>>(200),
         get("/jobs/{id}",                   Seen,   "A job",                                           jobs::get).gives::<JobJson>(200),
         post("/jobs/{id}/cancel",           Owned,  "Stop a job",                                      jobs::cancel).gives::<JobJson>(200),

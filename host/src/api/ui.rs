@@ -24,6 +24,7 @@ mod object;
 mod refusal;
 #[cfg(test)]
 mod sample;
+mod schedule;
 mod session;
 mod settings;
 mod sync;
@@ -59,6 +60,7 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/settings",        get(settings::show).post(settings::save))
         .route("/ui/object/{id}/settings/review", post(settings::review))
         .route("/ui/object/{id}/connection",      get(detail::show))
+        .route("/ui/object/{id}/schedule",        post(schedule::save))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))
         .route("/ui/object/{id}/delete",          get(delete::ask).post(delete::confirm))
         .route("/ui/jobs",                        get(jobs::list))

@@ -10,6 +10,7 @@ use super::{
     fault::{Fault, Stop},
     queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
+    schedules,
     tables::{ReadRows, Rows, WriteRows},
     tree,
     view::Lens,
@@ -17,7 +18,7 @@ use super::{
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
     id::ConnectionId,
-    job::Job,
+    job::{Job, Trigger},
     name::{ConnectionKey, Technology},
     object::Kind,
     path::{ObjectPath, RemotePath},
@@ -174,7 +175,11 @@ impl Db {
 /// A connection that is registered.
 pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection>, Fault> {
     match rows.connections().get(id)? {
-        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.connection(id)?)),
+        Some(row) => {
+            let mut found = decode::<ConnectionRow>(row.value())?.connection(id)?;
+            found.options.schedule = schedules::of(rows, id)?;
+            Ok(Some(found))
+        }
         None => Ok(None),
     }
 }
@@ -245,6 +250,7 @@ fn create(
         updated_at: now,
     };
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
+    schedules::set(rows, id, &connection.options.schedule, now)?;
     let request = queue::Request {
         connection: id,
         object: id,
@@ -252,6 +258,8 @@ fn create(
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
         sees_all: true,
+        trigger: Trigger::Registration,
+        group: None,
     };
     let job = queue::enqueue(rows, request, now)?;
     Ok((connection, job))
@@ -303,6 +311,9 @@ fn replace(
     {
         forget_host_managed(rows, key, name, now)?;
     }
+    schedules::set(rows, key, &update.options.schedule, now)?;
+    let known_secrets = rows.secrets.get(key)?.is_some_and(|row| row.value() == update.secrets.0);
+    let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;
     stored.identity = update.identity.or(stored.identity);
@@ -313,7 +324,12 @@ fn replace(
     stored.updated_at = now;
     rows.secrets.insert(key, update.secrets.0.as_slice())?;
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
-    queue::begin_again(rows, key)?;
+    // Only when it is synced has no bearing on a sync under way.
+    let options = ConnectionOptions { schedule: before.3.schedule.clone(), ..stored.options.clone() };
+    let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
+    if !known_secrets || before != after {
+        queue::begin_again(rows, key)?;
+    }
     Ok(stored)
 }
 

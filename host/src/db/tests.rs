@@ -2,11 +2,15 @@
 
 mod absence;
 mod crash;
+mod groups;
 mod identity;
 mod jobs;
 mod platform;
 mod reading;
+mod retention;
+mod schedules;
 mod settings;
+mod turns;
 mod volume;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     id::{ConnectionId, PrincipalId},
     name::{ConnectionKey, Technology},
+    schedule::Schedule,
 };
 
 /// Where the platform listens: what must be unique among the connections of a technology (F10).
@@ -36,6 +37,9 @@ impl fmt::Display for Address {
 pub struct ConnectionOptions {
     /// Every sync also scans disabled objects.
     pub force_recursive_crawl: bool,
+    /// When it is synced by itself. The store keeps it apart, beside when it was last due.
+    #[serde(skip)]
+    pub schedule: Schedule,
 }
 
 /// Who did something, as shown.

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::schedule::{self, ScheduleInput};
 use crate::{
     api::{
         ApiState,
         error::ApiError,
-        settings::{SettingsInput, never},
+        settings::{SettingsInput, given, never},
     },
     connector::{Connector, Registration, descriptor::InvalidPayload},
     egress::vault::Secrets,
@@ -55,11 +56,14 @@ pub struct UpdateConnection {
 }
 
 /// Behaviour that people may choose.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct OptionsInput {
     /// Every sync also scans disabled objects.
     force_recursive_crawl: Option<bool>,
+    /// When it is synced by itself; what is left out of it stays, `null` is the default. It cannot be switched off.
+    #[serde(default, deserialize_with = "given")]
+    schedule: Option<Option<ScheduleInput>>,
     /// Cannot be switched on.
     impersonation: Option<bool>,
     /// Cannot be switched on.
@@ -174,6 +178,7 @@ impl OptionsInput {
         never("options.projectWorkspaces", self.project_workspaces)?;
         Ok(ConnectionOptions {
             force_recursive_crawl: self.force_recursive_crawl.unwrap_or(stored.force_recursive_crawl),
+            schedule: schedule::over(self.schedule, &stored.schedule)?,
         })
     }
 }
@@ -312,7 +317,7 @@ mod tests {
 
     #[test]
     fn options_keep_what_is_not_said() {
-        let stored = ConnectionOptions { force_recursive_crawl: true };
+        let stored = ConnectionOptions { force_recursive_crawl: true, ..ConnectionOptions::default() };
         assert_eq!(OptionsInput::default().over(&stored).expect("ok"), stored);
         let refused = OptionsInput { impersonation: Some(true), ..OptionsInput::default() };
         assert_eq!(refused.over(&stored).expect_err("never").status(), 400);

@@ -5,7 +5,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::payload::Warning;
+use super::{
+    payload::Warning,
+    schedule::{ScheduleInput, ScheduleJson},
+};
 use crate::{
     api::{
         connectors::ConnectorRef,
@@ -39,6 +42,8 @@ pub struct ConnectionJson {
     /// What tells the account from others.
     identity: Option<String>,
     options: OptionsJson,
+    /// When it is synced by itself, and when next.
+    schedule: ScheduleJson,
     settings: SettingsJson,
     overrides: OverridesJson,
     /// Always false.
@@ -68,6 +73,7 @@ pub struct ConnectionJson {
 #[schemars(rename = "ConnectionOptions")]
 struct OptionsJson {
     force_recursive_crawl: bool,
+    schedule: ScheduleInput,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -84,6 +90,7 @@ impl ConnectionJson {
         object: &ObjectView,
         connector: Option<&Connector>,
         warnings: Vec<Warning>,
+        now: Timestamp,
     ) -> Self {
         let mut config = connection.config;
         if let Value::Object(map) = &mut config {
@@ -96,7 +103,11 @@ impl ConnectionJson {
             technology: connection.technology,
             connection: config,
             identity: connection.identity,
-            options: OptionsJson { force_recursive_crawl: connection.options.force_recursive_crawl },
+            options: OptionsJson {
+                force_recursive_crawl: connection.options.force_recursive_crawl,
+                schedule: ScheduleInput::from(&connection.options.schedule),
+            },
+            schedule: ScheduleJson::new(&connection.options.schedule, connection.id, now),
             settings: SettingsJson::of(object),
             overrides: object.overrides.into(),
             impersonation: false,

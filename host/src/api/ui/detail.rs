@@ -14,6 +14,7 @@ use super::{
     format,
     listing::ListQuery,
     object::{Shown, Tab},
+    schedule,
     session::Visitor,
     text,
 };
@@ -31,14 +32,37 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let shown = Shown::load(&state, &visitor, &id).await?;
+    let connection = connection_of(&state, &visitor, &shown).await?;
+    let query = ListQuery::of(&uri);
+    let note = (query.get("saved") == "1").then_some(schedule::Note::Saved);
+    page(&state, &visitor, &query, &shown, &connection, note.as_ref()).await
+}
+
+/// The connection of an object that is shown.
+pub(super) async fn connection_of(state: &ApiState, visitor: &Visitor, shown: &Shown) -> Result<Connection, ApiError> {
     let key = shown.object.path.connection().as_str().parse::<ConnectionKey>();
     let key = key.map_err(|_| super::no_such_object())?;
     let connection = state.db.connection_by_key(visitor.caller.sight(), &key).await?;
-    let connection = connection.ok_or_else(super::no_such_object)?;
+    connection.ok_or_else(super::no_such_object)
+}
+
+/// The tab, with what became of a change.
+pub(super) async fn page(
+    state: &ApiState,
+    visitor: &Visitor,
+    query: &ListQuery,
+    shown: &Shown,
+    connection: &Connection,
+    note: Option<&schedule::Note>,
+) -> Result<Response, ApiError> {
     let connector = state.connectors.by_technology(&connection.technology);
     let facts = connector.as_deref().map(Facts::of);
-    let content = view(&connection, facts.as_ref(), state.clock.now());
-    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Connection, &content).await
+    let now = state.clock.now();
+    let content = html! {
+        (view(connection, facts.as_ref(), now))
+        (schedule::view(shown.object.id, connection, visitor, note, now))
+    };
+    shown.page(state, visitor, query, Tab::Connection, &content).await
 }
 
 /// What the tab says of a connector.

@@ -18,6 +18,11 @@ pub(super) fn connection(id: ObjectId) -> String {
     format!("/ui/object/{id}/connection")
 }
 
+/// Changes when its connection is synced by itself.
+pub(super) fn schedule(id: ObjectId) -> String {
+    format!("/ui/object/{id}/schedule")
+}
+
 /// Asks for an object sync.
 pub(super) fn sync(id: ObjectId) -> String {
     format!("/ui/object/{id}/sync")
