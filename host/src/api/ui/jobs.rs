@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     api::{ApiState, error::ApiError},
-    db::{Db, DbError, jobs::JobFilter},
+    db::{
+        Db, DbError,
+        jobs::{JobFilter, JobKind},
+    },
     model::{
         id::{ConnectionId, JobId},
         job::{Job, JobState, JobType, Trigger},
@@ -53,9 +56,10 @@ pub(super) async fn running(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError>
     Ok(jobs)
 }
 
-/// The newest ended job of each connection among the newest jobs.
+/// The newest ended sync of each connection among the newest jobs.
 pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
-    let mut jobs = db.jobs(sight, JobFilter { size: 60, ..JobFilter::default() }).await?;
+    let syncs = JobFilter { kind: Some(JobKind::ObjectSync), size: 60, ..JobFilter::default() };
+    let mut jobs = db.jobs(sight, syncs).await?;
     let mut seen = std::collections::HashSet::<ConnectionId>::new();
     jobs.retain(|job| job.state.is_final() && seen.insert(job.connection));
     Ok(jobs)
