@@ -16,7 +16,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::egress::session::Policy;
+use crate::egress::{
+    approval::{ApprovedOrigin, InvalidApproval},
+    session::Policy,
+};
 
 /// How the host runs.
 #[derive(Clone, Debug)]
@@ -120,6 +123,7 @@ struct File {
 struct EgressFile {
     allow_cidrs: Vec<String>,
     allow_insecure_http: bool,
+    approved_origins: Vec<String>,
 }
 
 /// What flags say; it wins over everything else.
@@ -145,7 +149,7 @@ impl Default for Jobs {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 14] = [
+const KNOWN_VARIABLES: [&str; 15] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -153,6 +157,7 @@ const KNOWN_VARIABLES: [&str; 14] = [
     "WHARFINGER_ADMIN_KEY_FILE",
     "WHARFINGER_EGRESS_ALLOW_CIDRS",
     "WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP",
+    "WHARFINGER_EGRESS_APPROVED_ORIGINS",
     "WHARFINGER_LOG_FORMAT",
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
@@ -224,6 +229,7 @@ impl Config {
             egress: EgressFile {
                 allow_cidrs: self.egress.allow_cidrs.iter().map(IpNet::to_string).collect(),
                 allow_insecure_http: self.egress.allow_insecure_http,
+                approved_origins: self.egress.approved_origins.iter().map(ToString::to_string).collect(),
             },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
@@ -276,7 +282,10 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
         file.admin_key_file = Some(v.into());
     }
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_CIDRS") {
-        file.egress.allow_cidrs = v.split(',').map(|part| part.trim().to_owned()).collect();
+        file.egress.allow_cidrs = list(v);
+    }
+    if let Some(v) = value("WHARFINGER_EGRESS_APPROVED_ORIGINS") {
+        file.egress.approved_origins = list(v);
     }
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP") {
         file.egress.allow_insecure_http = parsed("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", v, "true or false")?;
@@ -303,6 +312,20 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     Ok(())
 }
 
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).collect()
+}
+
+/// An origin to which secrets may go; one without TLS only where connections may go without it too.
+fn approved(text: &str, allow_insecure_http: bool) -> Result<ApprovedOrigin, ConfigError> {
+    let wrong = |why: String| ConfigError::Value("egress.approved_origins".into(), why);
+    let origin: ApprovedOrigin = text.parse().map_err(|error: InvalidApproval| wrong(error.to_string()))?;
+    if origin.insecure() && !allow_insecure_http {
+        return Err(wrong(format!("{text:?} is without TLS, which needs `allow_insecure_http = true`")));
+    }
+    Ok(origin)
+}
+
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
     text.parse().map_err(|_| ConfigError::Value(name.into(), format!("{text:?} is not what is expected: {expected}")))
 }
@@ -327,6 +350,7 @@ impl TryFrom<File> for Config {
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.filter) {
             return Err(ConfigError::Value("log.filter".into(), error.to_string()));
         }
+        let approved = |text: &String| approved(text, file.egress.allow_insecure_http);
         let network = |text: &String| parsed("egress.allow_cidrs", text, "a network such as 10.0.0.0/8");
         Ok(Self {
             data_dir: file.data_dir.unwrap_or_else(|| PathBuf::from("wharfinger-data")),
@@ -334,6 +358,7 @@ impl TryFrom<File> for Config {
             egress: Policy {
                 allow_cidrs: file.egress.allow_cidrs.iter().map(network).collect::<Result<_, _>>()?,
                 allow_insecure_http: file.egress.allow_insecure_http,
+                approved_origins: file.egress.approved_origins.iter().map(approved).collect::<Result<_, _>>()?,
             },
             log: file.log,
             jobs: file.jobs,
@@ -378,6 +403,9 @@ mod tests {
             ("WHARFINGER_LISTEN", "8080"),
             ("WHARFINGER_EGRESS_ALLOW_CIDRS", "10.0.0.0/99"),
             ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "yes"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://login.example.com/token"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://a.example, *.example"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "http://login.example.com"),
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
@@ -389,7 +417,12 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_back() {
-        let env = env(&[("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"), ("WHARFINGER_JOBS_WORKERS", "2")]);
+        let env = env(&[
+            ("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"),
+            ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "true"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://*.okta.example, http://127.0.0.1:9000"),
+            ("WHARFINGER_JOBS_WORKERS", "2"),
+        ]);
         let config = Config::load(&Flags::default(), &env).expect("config");
         let again =
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");

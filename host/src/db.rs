@@ -12,6 +12,7 @@ pub mod connections;
 pub mod jobs;
 pub mod news;
 pub mod objects;
+pub mod preview;
 pub mod principals;
 pub mod retention;
 pub mod schedules;
@@ -106,7 +107,7 @@ impl Db {
         let transaction = database.begin_write()?;
         {
             let mut rows = WriteRows::open(&transaction)?;
-            migrations::migrate(&mut rows)?;
+            migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
             retention::index(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;

@@ -6,6 +6,7 @@
 pub mod column;
 pub mod connection;
 pub mod diff;
+pub mod filter;
 pub mod id;
 pub mod job;
 pub mod name;

@@ -165,7 +165,7 @@ async fn waiting_for_jobs_ends_with_them() -> anyhow::Result<()> {
     let platform = platform(6).await?;
     let host = TestHost::start().await?;
     let client = host.client();
-    platform.fault(Rule::once("/tables", Fault::Hang));
+    platform.fault(Rule::always("/tables", Fault::Hang));
     let bulk = client.post("/data/connection", &platform.payload("Lake")).await?.expect(201)?.json["bulkId"].take();
     let id = client.get(&format!("/jobs?bulkId={}", bulk.as_str().context("bulk")?)).await?.json[0]["id"].take();
     let body = json!({ "jobIds": [id], "wait": 0.3, "pollInterval": 0.05 });

@@ -310,6 +310,48 @@ async fn the_schedule_is_shown_and_changed_on_the_connections_page() -> anyhow::
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn patterns_are_looked_at_before_they_are_saved() -> anyhow::Result<()> {
+    let (host, _platform) = hostile_host().await?;
+    let browser = Browser::signed_in(&host).await?;
+    let id = connection_id(&host).await?;
+    let tab = format!("/ui/object/{id}/connection");
+    let (save, preview) = (format!("/ui/object/{id}/filter"), format!("/ui/object/{id}/filter/preview"));
+    let stored = async || {
+        let shown = host.client().get(&format!("/data/connection?id={id}")).await?.expect(200)?.json;
+        anyhow::Ok(shown["options"]["exclude"].clone())
+    };
+    assert!(browser.get(&tab).await?.text.contains("<textarea"));
+    let exclude = "*.*.*\r\n\r\nnobody.\"a.b\"\r\n";
+    let looked = browser.submit(&tab, &preview, &[("include", ""), ("exclude", exclude)]).await?;
+    looked.assert_harmless();
+    assert!(looked.text.contains("240 are left out") && looked.text.contains("6 objects stay"), "{}", looked.text);
+    assert!(looked.text.contains("names no known object"), "a typo is seen: {}", looked.text);
+    assert_eq!(stored().await?, json!([]), "a preview stores nothing");
+
+    let wrong = browser.submit(&tab, &preview, &[("include", "fine"), ("exclude", "a..b")]).await?;
+    assert!(wrong.text.contains("at exclude[0]: the pattern has nothing at level 2"), "{}", wrong.text);
+    assert!(wrong.text.contains("fine</textarea>") && wrong.text.contains("a..b</textarea>"), "{}", wrong.text);
+
+    let revision = looked.field("revision")?;
+    let fields = [("include", ""), ("exclude", exclude), ("revision", revision.as_str())];
+    let saved = browser.submit(&tab, &save, &fields).await?;
+    let to = format!("{tab}?saved=1#filter");
+    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, to.as_str()), "{}", saved.text);
+    assert_eq!(stored().await?, json!([["*", "*", "*"], ["nobody", "a.b"]]));
+    let late =
+        browser.submit(&tab, &save, &[("include", "x"), ("exclude", ""), ("revision", revision.as_str())]).await?;
+    assert!(late.text.contains("Nothing was saved"), "{}", late.text);
+    assert_eq!(stored().await?, json!([["*", "*", "*"], ["nobody", "a.b"]]), "somebody else was faster");
+
+    let table = objects(&host, "table").await?.first().context("a table")?["id"].as_str().context("id")?.to_owned();
+    let page = browser.get(&format!("/ui/object/{table}")).await?;
+    page.assert_harmless();
+    assert!(page.text.contains("Excluded") && page.text.contains("left out by the pattern *.*.*"), "{}", page.text);
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_our_own_forms_start_a_sync() -> anyhow::Result<()> {
     let (host, _platform) = hostile_host().await?;
     let (browser, other) = (Browser::signed_in(&host).await?, Browser::signed_in(&host).await?);
@@ -362,7 +404,7 @@ async fn who_only_looks_on_can_do_nothing_but_leave() -> anyhow::Result<()> {
     host.app().db().put_principal(onlooker.clone(), token_digest(first)).await?;
     let browser = Browser::signed_in_as(&host, first).await?;
     let id = connection_id(&host).await?;
-    for action in ["sync", "settings", "settings/review", "delete"] {
+    for action in ["sync", "settings", "settings/review", "filter", "filter/preview", "delete"] {
         let refused = browser.submit("/ui/jobs", &format!("/ui/object/{id}/{action}"), &[("status", "enable")]).await?;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{action}: {}", refused.text);
         assert!(refused.text.contains("or owning the object"), "{action}: {}", refused.text);

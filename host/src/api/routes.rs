@@ -19,7 +19,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::{
     ApiState,
     caller::{self, Caller},
-    connections::{self, ConnectionJson, CreateConnection, Registered, TestResult, UpdateConnection},
+    connections::{
+        self, ConnectionJson, CreateConnection, FilterInput, PreviewJson, Registered, TestResult, UpdateConnection,
+    },
     connectors::{self, ConnectorJson},
     docs,
     error::ApiError,
@@ -31,6 +33,7 @@ use super::{
 use crate::model::principal::Permission;
 
 const ADMIN: Access = Access::Any(&[Permission::ApplicationAdmin]);
+/// Who manages connections and every object.
 pub(super) const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
 const MANAGE: Access = Access::Any(MANAGERS);
 
@@ -44,6 +47,7 @@ pub fn table() -> Vec<Route> {
         post("/data/connection/test",       ADMIN,  "Try a connection's payload, store nothing",       connections::test).takes::<CreateConnection>().gives::<TestResult>(200),
         get("/data/connection/{*path}",     Seen,   "A connection, without its secrets",               connections::get).gives::<ConnectionJson>(200),
         put("/data/connection/{*path}",     MANAGE, "Change credentials or options, after a test",     connections::put).takes::<UpdateConnection>().gives::<ConnectionJson>(200).revisioned(),
+        post("/data/filter/{*path}",        MANAGE, "What include and exclude patterns would leave of a connection, store nothing", connections::preview).takes::<FilterInput>().gives::<PreviewJson>(200),
         get("/data/object/{*path}",         Seen,   "An object",                                       objects::get).gives::<ObjectJson>(200),
         get("/data/columns/{*path}",        Seen,   "The columns of an object",                        objects::columns).gives::<ColumnsJson>(200),
         post("/data/object/search/{*path}", Seen,   "Children or descendants; without a path, the connections", objects::search).takes::<SearchBody>().gives::<HitsJson>(200),

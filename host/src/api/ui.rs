@@ -13,6 +13,7 @@ mod columns;
 mod connections;
 mod delete;
 mod detail;
+mod filter;
 mod format;
 mod frame;
 mod icons;
@@ -61,6 +62,8 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/settings/review", post(settings::review))
         .route("/ui/object/{id}/connection",      get(detail::show))
         .route("/ui/object/{id}/schedule",        post(schedule::save))
+        .route("/ui/object/{id}/filter",          post(filter::save))
+        .route("/ui/object/{id}/filter/preview",  post(filter::preview))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))
         .route("/ui/object/{id}/delete",          get(delete::ask).post(delete::confirm))
         .route("/ui/jobs",                        get(jobs::list))

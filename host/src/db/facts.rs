@@ -5,7 +5,7 @@ use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    counters,
+    connections, counters,
     fault::Fault,
     jobs::JobKind,
     records::{decode, encode},
@@ -92,8 +92,11 @@ pub(super) fn put(rows: &mut WriteRows<'_>, job: u128, facts: &FactsRow) -> Resu
 /// About how many objects a sync will see: what is known below its object, where it descends into all of it (D37).
 pub(super) fn expected(rows: &impl Rows, chain: &[Node], force_recursive: bool) -> Result<Option<u64>, Fault> {
     let Some(node) = chain.last().filter(|node| node.row.kind() == Kind::Container) else { return Ok(None) };
-    if !force_recursive && !Standing::of(rows, chain)?.active() {
-        return Ok(None);
+    if !force_recursive {
+        let filter = connections::filter(rows, node.row.connection)?;
+        if !Standing::of(rows, chain, &filter)?.active() {
+            return Ok(None);
+        }
     }
     let known = counters::of(rows, node.id)?.descendants.unsigned_abs();
     Ok((known > 0).then_some(known))

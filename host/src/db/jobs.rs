@@ -425,11 +425,7 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         if row.started_at.is_none() {
             // It may have been renamed while the job waited.
             let plan = Work::Plan { scope: scope.clone() };
-            queue::put_task(
-                rows,
-                id,
-                &Task { number: 0, work: plan, cursor: None, not_before: None, failures: 0, restarts: 0 },
-            )?;
+            queue::put_task(rows, id, &Task::new(0, plan))?;
         }
         row.epoch += 1;
         row.started_at.get_or_insert(micros(now));

@@ -108,18 +108,7 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         errors_listed: 0,
     };
     row.set_state(JobState::Created);
-    put_task(
-        rows,
-        id,
-        &Task {
-            number: 0,
-            work: Work::Plan { scope: request.scope },
-            cursor: None,
-            not_before: None,
-            failures: 0,
-            restarts: 0,
-        },
-    )?;
+    put_task(rows, id, &Task::new(0, Work::Plan { scope: request.scope }))?;
     put_job(rows, id, &row)?;
     rows.job_bulks.insert((row.bulk, id), ())?;
     rows.waiting.insert((row.due_at, id), ())?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Db, DbError, ObjectRef, counters,
+    Db, DbError, ObjectRef, connections, counters,
     fault::{Fault, Stop},
     groups, jobs, queue,
     records::{encode, micros},
@@ -146,7 +146,8 @@ fn apply(
     change: SettingsChange,
     now: Timestamp,
 ) -> Result<SettingsOutcome, Fault> {
-    let was_active = Standing::of(rows, &chain)?.active();
+    let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
+    let was_active = Standing::of(rows, &chain, &filter)?.active();
     let node = chain.last_mut().ok_or(Fault::Broken("an empty chain"))?;
     let below = counters::of(rows, node.id)?;
     if change != SettingsChange::default() {
@@ -160,7 +161,7 @@ fn apply(
         node.row.touch(sequence, micros(now));
         rows.objects.insert(node.id, encode(&node.row)?.as_slice())?;
     }
-    let standing = Standing::of(rows, &chain)?;
+    let standing = Standing::of(rows, &chain, &filter)?;
     let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);
     let group = groups::open(rows, &JobType::SettingsChange, Trigger::Settings, &chain, now)?;
     let job = if becomes_active {

@@ -61,6 +61,7 @@ impl Db {
     pub async fn apply_plan(&self, step: Step, partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
         self.step("apply a plan", step, move |ledger| {
             if matches!(ledger.task.work, Work::Plan { .. }) {
+                ledger.tell_left_out()?;
                 for partition in partitions {
                     ledger.admit(partition, None)?;
                 }

@@ -22,6 +22,7 @@ use super::{
 use crate::model::{
     id::ObjectId,
     job::{JobState, Work},
+    object::RemoteStatus,
     path::MAX_LEVEL,
 };
 
@@ -158,6 +159,21 @@ impl Check<'_> {
         for (id, known) in known {
             let holds = with_columns.contains(&id) == known;
             self.require(holds, "columns", ObjectId::from_u128(id), "the object says otherwise about its columns");
+        }
+        let mut explained = HashSet::new();
+        for row in self.rows.exclusions.iter()? {
+            explained.insert(row?.0.value());
+        }
+        let marked = self.objects.iter().filter(|(_, row)| row.mark() == RemoteStatus::Excluded);
+        let marked: HashSet<u128> = marked.map(|(id, _)| *id).collect();
+        for id in marked.symmetric_difference(&explained) {
+            let key = ObjectId::from_u128(*id);
+            self.require(false, "exclusions", key, "the object says otherwise about being left out");
+        }
+        for row in self.rows.columns_read.iter()? {
+            let id = row?.0.value();
+            let holds = self.objects.get(&id).is_some_and(|row| row.columns_known && row.fingerprint.is_none());
+            self.require(holds, "columns_read", ObjectId::from_u128(id), "the object has a fingerprint or no columns");
         }
         for row in self.rows.overrides.iter()? {
             let id = row?.0.value();

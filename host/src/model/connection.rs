@@ -1,12 +1,13 @@
 //! A registered account.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    filter::Filter,
     id::{ConnectionId, PrincipalId},
     name::{ConnectionKey, Technology},
     schedule::Schedule,
@@ -37,6 +38,10 @@ impl fmt::Display for Address {
 pub struct ConnectionOptions {
     /// Every sync also scans disabled objects.
     pub force_recursive_crawl: bool,
+    /// What of the account is listed.
+    pub filter: Filter,
+    /// Columns of objects without a fingerprint are taken for current for so long; none: every sync reads them.
+    pub columns_max_age: Option<Duration>,
     /// When it is synced by itself. The store keeps it apart, beside when it was last due.
     #[serde(skip)]
     pub schedule: Schedule,
@@ -72,6 +77,9 @@ pub struct Connection {
     pub host_managed: Option<String>,
     /// Chosen behaviour.
     pub options: ConnectionOptions,
+    /// When its patterns last let in what they may have left out before: what was listed earlier is not known
+    /// completely.
+    pub widened_at: Option<Timestamp>,
     /// Counts changes.
     pub revision: u64,
     /// Who registered it.

@@ -146,8 +146,10 @@ pub struct SyncCounts {
     pub changed: BTreeMap<String, u64>,
     /// Objects marked missing.
     pub missing: BTreeMap<String, u64>,
-    /// Objects that were missing and are there again.
+    /// Objects that were missing or left out by the connector, and are there again.
     pub returned: BTreeMap<String, u64>,
+    /// Objects that pages carried and that are left out (D41). What a connector does not even ask for is not among them.
+    pub excluded: BTreeMap<String, u64>,
     /// Columns found on known tables, or with new ones.
     pub columns_added: u64,
     /// Columns whose type or nullability changed.
@@ -244,6 +246,16 @@ pub struct Task {
     pub failures: u32,
     /// How often it was begun again because its cursor could not be read.
     pub restarts: u32,
+    /// Pages in a row that brought nothing.
+    pub idle: u32,
+}
+
+impl Task {
+    /// A task that has not begun.
+    #[must_use]
+    pub fn new(number: u64, work: Work) -> Self {
+        Self { number, work, cursor: None, not_before: None, failures: 0, restarts: 0, idle: 0 }
+    }
 }
 
 /// What a task does.

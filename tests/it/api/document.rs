@@ -62,6 +62,12 @@ async fn answers_satisfy_their_schemas() {
             json!({ "recursive": true, "size": 2 }),
         ),
         (
+            Method::POST,
+            "/data/filter/{path}",
+            "/data/filter/Doc".into(),
+            json!({ "include": ["*.*"], "exclude": [["nobody"]] }),
+        ),
+        (
             Method::PUT,
             "/data/settings/{path}",
             format!("/data/settings/{table}?dryRun=true"),

@@ -130,6 +130,8 @@ struct Follow {
     looked: Option<Instant>,
     busy: bool,
     done: bool,
+    /// Whether nothing was told yet, and nothing is to be made up for: what has ended by then is no news.
+    fresh: bool,
     /// Whether the client was told that it cannot know all.
     was_reset: bool,
     _permit: OwnedSemaphorePermit,
@@ -148,6 +150,7 @@ impl Follow {
             looked: None,
             busy: false,
             done: false,
+            fresh: scope == Scope::All,
             was_reset: false,
             _permit: permit,
             headers,
@@ -155,7 +158,7 @@ impl Follow {
         };
         if let Some(last) = follow.headers.get("last-event-id") {
             match last.to_str().ok().and_then(|text| resumed(text, now)) {
-                Some(since) => follow.since = since,
+                Some(since) => (follow.since, follow.fresh) = (since, false),
                 None => follow.reset("the last event is too long ago, or none of this stream"),
             }
         }
@@ -220,11 +223,13 @@ impl Follow {
         for job in &jobs {
             let Ok(text) = serde_json::to_string(job) else { continue };
             let digest = digest(&text);
-            if self.told.insert(job.id(), digest) != Some(digest) {
+            let is_new = self.told.insert(job.id(), digest) != Some(digest);
+            if is_new && !(self.fresh && job.state().is_final()) {
                 events.push(Event::default().event("job").data(text));
             }
         }
         self.told.retain(|id, _| present.contains(id));
+        self.fresh = false;
         let last = events.len().saturating_sub(1);
         for (n, event) in events.into_iter().enumerate() {
             // Only who has got all of them may go on from here.

@@ -74,6 +74,8 @@ struct Output {
     changed: BTreeMap<String, u64>,
     missing: BTreeMap<String, u64>,
     returned: BTreeMap<String, u64>,
+    /// Delivered, and left out by the connection's patterns or by the connector.
+    excluded: BTreeMap<String, u64>,
     columns: ColumnCounts,
     /// Containers that were not looked into, because nothing in them is enabled.
     skipped: u64,
@@ -154,6 +156,7 @@ impl From<Job> for JobJson {
                 changed: counts.changed,
                 missing: counts.missing,
                 returned: counts.returned,
+                excluded: counts.excluded,
                 errors: job.object_errors.into_iter().map(|error| ErrorAt::below(&connection, error)).collect(),
                 connector: job.connector,
                 duration_ms,

@@ -6,12 +6,12 @@ use axum::{
     http::Uri,
     response::Response,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    format,
+    filter, format,
     listing::ListQuery,
     object::{Shown, Tab},
     schedule,
@@ -34,8 +34,7 @@ pub(super) async fn show(
     let shown = Shown::load(&state, &visitor, &id).await?;
     let connection = connection_of(&state, &visitor, &shown).await?;
     let query = ListQuery::of(&uri);
-    let note = (query.get("saved") == "1").then_some(schedule::Note::Saved);
-    page(&state, &visitor, &query, &shown, &connection, note.as_ref()).await
+    page(&state, &visitor, &query, &shown, &connection, None).await
 }
 
 /// The connection of an object that is shown.
@@ -46,21 +45,26 @@ pub(super) async fn connection_of(state: &ApiState, visitor: &Visitor, shown: &S
     connection.ok_or_else(super::no_such_object)
 }
 
-/// The tab, with what became of a change.
+/// The tab, with why another schedule was refused.
 pub(super) async fn page(
     state: &ApiState,
     visitor: &Visitor,
     query: &ListQuery,
     shown: &Shown,
     connection: &Connection,
-    note: Option<&schedule::Note>,
+    refusal: Option<&schedule::Refusal>,
 ) -> Result<Response, ApiError> {
     let connector = state.connectors.by_technology(&connection.technology);
     let facts = connector.as_deref().map(Facts::of);
     let now = state.clock.now();
     let content = html! {
-        (view(connection, facts.as_ref(), now))
-        (schedule::view(shown.object.id, connection, visitor, note, now))
+        @match query.get("saved") {
+            "" => {},
+            "sync" => p.notice.good role="status" { "Saved. A sync looks for what may be new." },
+            _ => p.notice.good role="status" { "Saved." },
+        }
+        (view(connection, facts.as_ref(), &filter::panel(connection, &shown.object, visitor), now))
+        (schedule::view(shown.object.id, connection, visitor, refusal, now))
     };
     shown.page(state, visitor, query, Tab::Connection, &content).await
 }
@@ -87,7 +91,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) -> Markup {
+fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Markup, now: Timestamp) -> Markup {
     let schema = connector.map_or(&Value::Null, |c| c.schema);
     html! {
         h2 { "Account" }
@@ -110,9 +114,15 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) 
             }
             div { dt { "Disabled objects" } dd {
                 @if connection.options.force_recursive_crawl { "always scanned too" } @else { "scanned where needed" } } }
+            div { dt title="Where the platform gives an object no fingerprint" { "Columns count as current" } dd {
+                @match connection.options.columns_max_age {
+                    None => "until the next sync",
+                    Some(age) => { "for " (format::duration(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))) }
+                } } }
             div { dt { "Impersonation" } dd { "Off" } }
             div { dt { "Project workspaces" } dd { "Off" } }
         }
+        (patterns)
         h2 { "Connector" }
         @match connector {
             None => p.notice.bad { "No connector for this technology is installed: nothing can be synced." },
@@ -174,12 +184,16 @@ mod tests {
         connection.config = json!({ "role": "READER", "oAuthClientConfig": { "clientId": "<id>" }, "useTls": true });
         let schema = json!({ "properties": { "role": { "title": "Role" } } });
         let facts = Facts { title: "T", name: "t", version: "1.2.3", digest: "abc", schema: &schema };
-        let shown = view(&connection, Some(&facts), sample::now()).into_string();
+        let shown = view(&connection, Some(&facts), &html! {}, sample::now()).into_string();
         for part in
             ["Role", "READER", "oAuthClientConfig.clientId", "&lt;id&gt;", "Yes", "1.2.3", "https://lake.example"]
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(view(&connection, None, sample::now()).into_string().contains("No connector for this technology"));
+        assert!(
+            view(&connection, None, &html! {}, sample::now())
+                .into_string()
+                .contains("No connector for this technology")
+        );
     }
 }

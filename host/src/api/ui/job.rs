@@ -128,8 +128,14 @@ fn figures(job: &Job, now: Timestamp) -> Markup {
 
 fn per_type(job: &Job) -> Markup {
     let c = &job.counts;
-    let columns =
-        [("Seen", &c.seen), ("New", &c.added), ("Changed", &c.changed), ("Missing", &c.missing), ("Back", &c.returned)];
+    let columns = [
+        ("Seen", &c.seen),
+        ("New", &c.added),
+        ("Changed", &c.changed),
+        ("Missing", &c.missing),
+        ("Back", &c.returned),
+        ("Left out", &c.excluded),
+    ];
     let types: std::collections::BTreeSet<&String> = columns.iter().flat_map(|(_, counts)| counts.keys()).collect();
     html! {
         @if !types.is_empty() {
@@ -155,6 +161,7 @@ fn per_type(job: &Job) -> Markup {
                             td.num { (format::count(c.columns_added)) }
                             td.num { (format::count(c.columns_changed)) }
                             td.num { (format::count(c.columns_deleted)) }
+                            td.num { span.faint { "–" } }
                             td.num { span.faint { "–" } }
                         }
                     }

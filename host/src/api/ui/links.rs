@@ -23,6 +23,11 @@ pub(super) fn schedule(id: ObjectId) -> String {
     format!("/ui/object/{id}/schedule")
 }
 
+/// Its include and exclude patterns, where it is a connection.
+pub(super) fn filter(id: ObjectId) -> String {
+    format!("/ui/object/{id}/filter")
+}
+
 /// Asks for an object sync.
 pub(super) fn sync(id: ObjectId) -> String {
     format!("/ui/object/{id}/sync")

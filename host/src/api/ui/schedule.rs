@@ -28,12 +28,11 @@ use crate::{
     },
 };
 
-/// What became of a change.
-pub(super) enum Note {
-    /// It holds.
-    Saved,
-    /// It was refused: why, and what was sent.
-    Refused(String, String, String),
+/// A change that was refused: why, and what was sent.
+pub(super) struct Refusal {
+    why: String,
+    cron: String,
+    jitter: String,
 }
 
 /// Makes a change.
@@ -58,8 +57,9 @@ pub(super) async fn save(
     match done {
         Ok(_) => Ok(Redirect::to(&format!("{}?saved=1", links::connection(shown.object.id))).into_response()),
         Err(error) if error.status().is_client_error() => {
-            let note = Note::Refused(error.message().to_owned(), cron.to_owned(), jitter.to_owned());
-            detail::page(&state, visitor, &ListQuery::default(), &shown, &connection, Some(&note)).await
+            let (why, cron, jitter) = (error.message().to_owned(), cron.to_owned(), jitter.to_owned());
+            let refusal = Refusal { why, cron, jitter };
+            detail::page(&state, visitor, &ListQuery::default(), &shown, &connection, Some(&refusal)).await
         }
         Err(error) => Err(error),
     }
@@ -77,20 +77,18 @@ pub(super) fn view(
     object: ObjectId,
     connection: &Connection,
     visitor: &Visitor,
-    note: Option<&Note>,
+    refusal: Option<&Refusal>,
     now: Timestamp,
 ) -> Markup {
     let schedule = &connection.options.schedule;
-    let (cron, jitter) = match note {
-        Some(Note::Refused(_, cron, jitter)) => (cron.clone(), jitter.clone()),
-        _ => (schedule.cron.to_string(), schedule.jitter.seconds().to_string()),
+    let (cron, jitter) = match refusal {
+        Some(sent) => (sent.cron.clone(), sent.jitter.clone()),
+        None => (schedule.cron.to_string(), schedule.jitter.seconds().to_string()),
     };
     html! {
         h2 #schedule { "Object sync" }
-        @match note {
-            Some(Note::Saved) => p.notice.good role="status" { "Saved." },
-            Some(Note::Refused(why, ..)) => p.notice.bad role="alert" { "Nothing was saved: " (text::prose(why)) },
-            None => {},
+        @if let Some(refusal) = refusal {
+            p.notice.bad role="alert" { "Nothing was saved: " (text::prose(&refusal.why)) }
         }
         dl.facts {
             div { dt { "Run schedule" } dd { (told(schedule)) } }
@@ -145,8 +143,8 @@ mod tests {
     #[test]
     fn what_was_refused_stays_in_the_form() {
         let (connection, object) = (sample::connection(), sample::connection_object());
-        let note = Note::Refused("<no>".into(), "* * \"*".into(), "7".into());
-        let shown = view(object.id, &connection, &sample::visitor(), Some(&note), sample::now()).into_string();
+        let refusal = Refusal { why: "<no>".into(), cron: "* * \"*".into(), jitter: "7".into() };
+        let shown = view(object.id, &connection, &sample::visitor(), Some(&refusal), sample::now()).into_string();
         assert!(
             shown.contains("&lt;no&gt;") && shown.contains("* * &quot;*") && shown.contains("role=\"alert\""),
             "{shown}"
