@@ -7,8 +7,8 @@ mod session;
 
 use serde_json::json;
 use wharfinger_sdk::descriptor::{
-    Acquire, Apply, Authentication, Basic, BodyGuard, Case, Derived, Encode, Exchange, Failure, Jwt, Key, Lifetime,
-    Match, Recipe, Seconds, Take, Target, Urls,
+    Acquire, Apply, Authentication, Backslash, Basic, BodyGuard, Case, Derived, Encode, Exchange, Failure, Jwt, Key,
+    Lifetime, Match, Recipe, Seconds, Take, Target, Urls,
 };
 
 use crate::statement::api;
@@ -39,6 +39,8 @@ pub(super) fn reads_only(at: &str) -> BodyGuard {
         without: ["SYSTEM$", "NEXTVAL", "GET_PRESIGNED_URL", "BUILD_SCOPED_FILE_URL", "BUILD_STAGE_FILE_URL"]
             .map(str::to_owned)
             .into(),
+        // Names may end in one.
+        backslash: Some(Backslash::Texts),
     }
 }
 

@@ -12,7 +12,7 @@ use wharfinger_sdk::{Column, Error, Object};
 
 use crate::{
     objects,
-    parse::Table,
+    parse::{Problem, Table},
     request::{self, CUT, Schema, Statement, Which},
     statement::{Session, Trouble},
     types,
@@ -22,6 +22,8 @@ use crate::{
 const FINGERPRINT_VERSION: &str = "1";
 /// Up to so many tables are named one by one rather than by the first and the last.
 const NAMED: usize = 200;
+/// More tables than this are not asked for one by one, if their whole schema can be.
+const SEVERAL: usize = 20;
 /// More columns fit no page.
 const MAX_COLUMNS: usize = 64_000;
 
@@ -34,6 +36,38 @@ pub(crate) struct Way {
     /// The schema has more columns than one SHOW tells.
     #[serde(default)]
     cut: bool,
+}
+
+impl Way {
+    /// The way of those who know that INFORMATION_SCHEMA cannot be asked.
+    pub(crate) fn blind() -> Self {
+        Self { blind: true, cut: false }
+    }
+
+    /// Whether INFORMATION_SCHEMA cannot be asked.
+    pub(crate) fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    /// Tries whether the INFORMATION_SCHEMA of a database can be asked, so that not each of its schemas has to.
+    pub(crate) fn probe(&mut self, session: &Session<'_>, database: &str) -> Result<(), Trouble> {
+        if self.blind || session.cx().config().warehouse.is_none() {
+            return Ok(());
+        }
+        match session.query(&request::probe(database)) {
+            Err(Trouble::Refused(problem)) if problem.is_settled() => {
+                self.close(session, &request::quoted(&[database]), problem);
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    fn close(&mut self, session: &Session<'_>, of: &str, problem: Problem) {
+        let why = Trouble::Refused(problem).error("read INFORMATION_SCHEMA").message;
+        session.cx().log("warn", "Columns are read with SHOW instead.", &[("of", of), ("why", &why)]);
+        self.blind = true;
+    }
 }
 
 /// What is wanted beside fingerprints.
@@ -64,14 +98,24 @@ pub(crate) fn add(
     }
     if session.cx().config().warehouse.is_some() && !way.blind {
         match informed(session, schema, objects, wanted) {
-            Err(Trouble::Refused(problem)) if !problem.refuses_credential() => {
-                let why = Trouble::Refused(problem).error("read INFORMATION_SCHEMA").message;
-                let what = schema.quoted();
-                session.cx().log("warn", "Columns are read with SHOW instead.", &[("schema", &what), ("why", &why)]);
-                way.blind = true;
+            Err(Trouble::Refused(problem)) if problem.is_settled() => {
+                way.close(session, &schema.quoted(), problem);
                 objects.iter_mut().for_each(|object| object.fingerprint = None);
             }
-            other => return other,
+            done => {
+                let done = done?;
+                let open = objects[..done].iter().filter(|object| object.columns.is_none()).count();
+                // One more statement for all of them, rather than one for each.
+                let is_worth_it = match wanted {
+                    Wanted::ColumnsOfAll => open > 0,
+                    Wanted::ColumnsOfSome => open > SEVERAL,
+                    Wanted::ColumnsOfFew | Wanted::Fingerprints => false,
+                };
+                if is_worth_it && !way.cut {
+                    shown(session, schema, &mut objects[..done], way)?;
+                }
+                return Ok(done);
+            }
         }
     }
     if matches!(wanted, Wanted::ColumnsOfAll | Wanted::ColumnsOfSome) && !way.cut {
@@ -261,7 +305,7 @@ fn column(name: Cell<'_>, data_type: String, nullable: Option<bool>, comment: Ce
     }
 }
 
-/// By SHOW, for the whole schema: all or nothing, as nobody knows which ones a cut answer lacks.
+/// By SHOW, for those that have no columns yet: all or nothing, as nobody knows which ones a cut answer lacks.
 fn shown(session: &Session<'_>, schema: Schema<'_>, objects: &mut [Object], way: &mut Way) -> Result<(), Trouble> {
     let table = match session.query(&request::columns_of_schema(schema)) {
         Err(trouble) if trouble.is_too_much() => {
@@ -282,7 +326,7 @@ fn shown(session: &Session<'_>, schema: Schema<'_>, objects: &mut [Object], way:
             }
         })
     })?;
-    for (object, columns) in objects.iter_mut().zip(found) {
+    for (object, columns) in objects.iter_mut().zip(found).filter(|(object, _)| object.columns.is_none()) {
         object.columns = Some(columns.list).filter(|columns| !columns.is_empty());
     }
     Ok(())

@@ -19,8 +19,10 @@ use crate::{
     statement::{CURSOR, Session, Trouble, Waiting},
 };
 
-/// Version of the partitions' payloads.
+/// Begins the payload of a partition, before the role: its version.
 const PAYLOAD: &str = "1:";
+/// The same where INFORMATION_SCHEMA is known not to answer.
+const BLIND: &str = "1!";
 /// Nothing further is begun in a call that has lasted this long.
 const ENOUGH_MS: u64 = 10_000;
 /// Nothing further is begun for a page with more objects than this.
@@ -100,7 +102,11 @@ fn no_container() -> Error {
 
 /// As whom and how containers are listed: when this changes, absence proves nothing.
 fn basis(payload: &str) -> String {
-    format!("SHOW as role {}", payload.strip_prefix(PAYLOAD).filter(|role| !role.is_empty()).unwrap_or("of the user"))
+    format!("SHOW as role {}", Some(role(payload)).filter(|role| !role.is_empty()).unwrap_or("of the user"))
+}
+
+fn role(payload: &str) -> &str {
+    payload.strip_prefix(PAYLOAD).or_else(|| payload.strip_prefix(BLIND)).unwrap_or_default()
 }
 
 /// How a step ended.
@@ -118,6 +124,9 @@ enum Step {
 pub(crate) fn read(cx: &Context<Config>, request: &ReadRequest) -> Result<Page, Error> {
     let container = Container::at(&request.partition.scope).ok_or_else(no_container)?;
     let mut at: At = cursor::read(CURSOR, request.cursor.as_deref())?;
+    if request.cursor.is_none() && request.partition.payload.starts_with(BLIND) {
+        at.way = Way::blind();
+    }
     let session = Session::resume(cx, &at.waiting);
     let mut pager = Pager::new();
     loop {
@@ -172,6 +181,13 @@ fn step(
     let cx = session.cx();
     let shows = container.shows();
     let what = *shows.get(at.phase).ok_or_else(|| Error::stale_cursor("The cursor is beyond the end."))?;
+    let mut payload = request.partition.payload.clone();
+    if let Container::Database(database) = container {
+        at.way.probe(session, database)?;
+        if at.way.is_blind() {
+            payload = format!("{BLIND}{}", role(&payload));
+        }
+    }
     let (mut shown, limit) = fetch(session, what, &request.partition.scope, at, MAX_OBJECTS - pager.len())?;
     let is_last = shown.rows < limit;
     // Before anything is delivered: what fails after it would be delivered again.
@@ -191,11 +207,11 @@ fn step(
         if done < objects.len() {
             objects.truncate(done);
             at.limit = done.max(1);
-            push(container, &request.partition.payload, objects, at, pager);
+            push(container, &payload, objects, at, pager);
             return Ok(Step::Full);
         }
     }
-    if !push(container, &request.partition.payload, objects, at, pager) {
+    if !push(container, &payload, objects, at, pager) {
         return Ok(Step::Full);
     }
     for why in shown.unreadable {

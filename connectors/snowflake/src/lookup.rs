@@ -109,7 +109,7 @@ pub(crate) fn is_exact(session: &Session<'_>, container: Container<'_>) -> Resul
     }
     let table = match session.query(&request::ignores_case()) {
         // Where it cannot be asked, the usual is assumed.
-        Err(Trouble::Refused(problem)) if !problem.refuses_credential() => return Ok(true),
+        Err(Trouble::Refused(problem)) if problem.is_settled() => return Ok(true),
         table => table?,
     };
     let mut ignores = false;

@@ -379,6 +379,17 @@ pub struct BodyRule {
     /// What must not stand in it outside of single-quoted texts, in whatever case.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Where a backslash escapes. None: nobody says, and the statement must be a single one either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backslash: Option<Backslash>,
+}
+
+/// Where a backslash escapes the character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backslash {
+    /// In single-quoted texts; names in double quotes take it as it is.
+    Texts,
 }
 
 impl Recipe {

@@ -13,7 +13,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::recipe::BodyRule;
+use super::recipe::{Backslash, BodyRule};
 
 /// Bits of a dialect.
 const BACKSLASH: u8 = 1;
@@ -47,7 +47,11 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
         return Err("the statement begins with a verb outside the credential's scope");
     }
     let mut outside = Outside::none_of(text);
-    if !dialects(text).all(|dialect| is_single(text.as_bytes(), dialect, &mut outside)) {
+    let escapes = |quote: u8| match rule.backslash {
+        None => quote != b'`',
+        Some(Backslash::Texts) => quote == b'\'',
+    };
+    if !dialects(text).all(|dialect| is_single(text.as_bytes(), dialect, escapes, &mut outside)) {
         return Err("the body must hold one statement that no dialect of SQL could read as several");
     }
     if !rule.without.is_empty() && outside.hold(text, &rule.without) {
@@ -99,15 +103,16 @@ fn folded(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
-/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed.
-fn is_single(text: &[u8], dialect: u8, outside: &mut Outside) -> bool {
+/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed. `escapes`:
+/// within which quotes a backslash may escape.
+fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &mut Outside) -> bool {
     let mut rest = text;
     while let Some(&byte) = rest.first() {
         let has = |bit: u8| dialect & bit != 0;
         let next = match byte {
             b';' | 0 => return false,
             b'-' if rest.starts_with(b"->>") => return false,
-            b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && byte != b'`'),
+            b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && escapes(byte)),
             b'[' if has(BRACKETS) => quoted(rest, b']', false),
             b'$' if has(DOLLARS) => dollars(rest),
             b'-' if rest.starts_with(b"--") && (!has(SPACED_DASHES) || spaced(&rest[2..])) => Some(line_end(rest)),
@@ -244,7 +249,12 @@ mod tests {
     use super::*;
 
     fn rule() -> BodyRule {
-        BodyRule { at: "/statement".into(), verbs: vec!["SHOW".into(), "SELECT".into()], without: Vec::new() }
+        BodyRule {
+            at: "/statement".into(),
+            verbs: vec!["SHOW".into(), "SELECT".into()],
+            without: Vec::new(),
+            backslash: None,
+        }
     }
 
     fn passes(statement: &str) -> bool {
@@ -303,6 +313,23 @@ mod tests {
             "EXPLAIN SELECT 1",
         ] {
             assert!(!passes(statement), "{statement:?}");
+        }
+    }
+
+    #[test]
+    fn names_may_end_in_a_backslash_where_it_is_known_not_to_escape_there() {
+        let known = BodyRule { backslash: Some(Backslash::Texts), ..rule() };
+        let passes = |rule: &BodyRule, statement: &str| {
+            check(rule, Some(serde_json::json!({"statement": statement}).to_string().as_bytes())).is_ok()
+        };
+        for (statement, unknown, texts) in [
+            ("SHOW TABLES IN \"a\\\"", false, true),
+            ("SHOW TABLES IN \"a\\\".\"b;\"", false, true),
+            ("SHOW TABLES IN \"a\\\"; DROP TABLE t", false, false),
+            ("SHOW TABLES IN \"a\\\"; DROP TABLE \"t", false, false),
+            ("SELECT '\\'; DROP TABLE t --'", false, false),
+        ] {
+            assert_eq!((passes(&rule(), statement), passes(&known, statement)), (unknown, texts), "{statement}");
         }
     }
 

@@ -60,7 +60,8 @@ use crate::wire::{self, Server};
 
 /// What can happen to a request.
 pub type Fault = fault::Fault<Change, Twist>;
-/// A fault and when it hits. It matches on the path and query, and the statement after them.
+/// A fault and when it hits. It matches on the path and query and the statement after them; a poll, a partition or a chunk
+/// has the statement of its result.
 pub type Rule = fault::Rule<Change, Twist>;
 
 /// The user every payload is for.

@@ -95,6 +95,13 @@ impl Problem {
         matches!(self.code, Some(90_030 | 391_908))
     }
 
+    /// Whether it would be refused again just the same, while others are not.
+    pub(crate) fn is_settled(&self) -> bool {
+        let code = self.contract_code();
+        let is_passing = matches!(code, codes::UNAVAILABLE | codes::RATE_LIMITED | codes::UNAUTHENTICATED);
+        !is_passing && !self.is_elsewhere()
+    }
+
     /// Whether a statement that we come back to is not there any more.
     pub(crate) fn has_forgotten_the_statement(&self) -> bool {
         self.status == 404 || matches!(self.code, Some(605 | 612 | 709))
@@ -206,6 +213,25 @@ mod tests {
                 assert_eq!(error_for("x", &bare).code, expected, "200, inside only: {code}");
             }
         }
+    }
+
+    #[test]
+    fn what_passes_is_not_settled() {
+        for (status, code, settled) in [
+            (422, "000606", true),
+            (422, "002003", true),
+            (422, "000904", true),
+            (422, "090030", true),
+            (403, "000001", true),
+            (401, "390303", false),
+            (429, "390505", false),
+            (503, "", false),
+            (408, "000630", false),
+        ] {
+            let problem = of(status, &json!({ "code": code, "message": "m" }));
+            assert_eq!(problem.is_settled(), settled, "{status} {code}");
+        }
+        assert!(!Problem::of(&testing::text(404, "<html>")).is_settled());
     }
 
     #[test]

@@ -136,25 +136,30 @@ fn a_large_schema_comes_in_pages_and_stays_within_their_limits() {
 }
 
 #[test]
-fn what_information_schema_hides_or_cannot_tell_stays_open() {
+fn what_information_schema_hides_or_cannot_tell_is_shown_or_stays_open() {
     let mut hidden = table("TABLE", vec![number("N")]);
     hidden.hidden = true;
-    let account = Account::with([
+    let odd = [
         ("HIDDEN".to_owned(), hidden),
         ("OPEN".to_owned(), table("TABLE", vec![number("N")])),
         ("VECTOR".to_owned(), table("TABLE", vec![number("N"), vector("V")])),
         ("NONE".to_owned(), table("TABLE", vec![])),
-    ]);
-    let walked = walk(&api(), &account.host(), &["SALES", "MART"], true).expect("walk");
-    let known = |name: &str| {
-        let object = walked.object(&["SALES", "MART", name]).expect(name);
-        (object.fingerprint.is_some(), object.columns.as_ref().map(Vec::len))
-    };
-    assert_eq!(known("OPEN"), (true, Some(1)));
-    assert_eq!(known("HIDDEN"), (false, None));
-    assert_eq!(known("VECTOR"), (true, None));
-    assert_eq!(known("NONE"), (true, None), "no columns are not proved by their absence");
-    assert_eq!(walked.listed.len(), 1);
+    ];
+    // Beside a table with too many columns for one SHOW, there is no other way than one by one.
+    for (wide, vectors, hiddens) in [(3, Some(2), Some(1)), (10_000, None, None)] {
+        let wide = ("WIDE".to_owned(), table("TABLE", (0..wide).map(|i| number(&format!("C{i}"))).collect()));
+        let account = Account::with(odd.clone().into_iter().chain([wide]));
+        let walked = walk(&api(), &account.host(), &["SALES", "MART"], true).expect("walk");
+        let known = |name: &str| {
+            let object = walked.object(&["SALES", "MART", name]).expect(name);
+            (object.fingerprint.is_some(), object.columns.as_ref().map(Vec::len))
+        };
+        assert_eq!(known("OPEN"), (true, Some(1)));
+        assert_eq!(known("HIDDEN"), (false, hiddens));
+        assert_eq!(known("VECTOR"), (true, vectors));
+        assert_eq!(known("NONE"), (true, None), "no columns are not proved by their absence");
+        assert_eq!(walked.listed.len(), 1);
+    }
 }
 
 #[test]
@@ -171,7 +176,8 @@ fn questions_that_are_too_wide_are_halved() {
     }
     account.most = 0;
     let walked = walk(&api(), &account.host(), &["SALES", "MART"], true).expect("walk");
-    assert!(walked.objects.iter().all(|o| o.fingerprint.is_none() && o.columns.is_none()));
+    // Then SHOW tells the columns, and nobody the changes.
+    assert!(walked.objects.iter().all(|o| o.fingerprint.is_none() && o.columns.as_ref().is_some_and(|c| c.len() == 3)));
     assert_eq!((walked.objects.len(), walked.listed.len()), (300, 1));
 }
 
@@ -188,6 +194,36 @@ fn without_a_usable_warehouse_show_tells_columns_and_there_is_no_fingerprint() {
         assert_eq!((walked.objects.len(), walked.listed.len()), (20, 1));
         let warnings = host.take_lines().iter().filter(|(level, _)| level == "warn").count();
         assert_eq!(warnings, usize::from(config.get("warehouse").is_some()));
+    }
+}
+
+#[test]
+fn a_warehouse_that_cannot_be_used_is_found_out_once_for_a_database() {
+    let mut account = Account::with(tables(2, 1));
+    let schemas: Vec<String> = (0..20).map(|i| format!("S{i}")).collect();
+    let content: BTreeMap<_, _> = tables(2, 1).into_iter().collect();
+    account.add("MANY", "STANDARD", &schemas.iter().map(|name| (name.as_str(), content.clone())).collect::<Vec<_>>());
+    account.warehouse = false;
+    let host = account.host();
+    let walked = walk(&api(), &host, &["MANY"], true).expect("walk");
+    assert!(walked.objects.iter().all(|o| o.path.len() < 3 || o.columns.as_ref().is_some_and(|c| c.len() == 1)));
+    assert_eq!(walked.listed.len(), 21);
+    assert_eq!(host.take_lines().iter().filter(|(level, _)| level == "warn").count(), 1);
+    assert_eq!(statements(&host).iter().filter(|sql| sql.starts_with("SELECT")).count(), 1);
+}
+
+#[test]
+fn what_passes_does_not_change_the_way() {
+    for (status, code) in [(503, ""), (429, "390505"), (500, "000603"), (408, "000630")] {
+        let account = Account::with(tables(2, 1));
+        let host = platform(move |sql| match sql.starts_with("SELECT") {
+            true => Said::Raw(testing::json(status, &json!({ "code": code, "message": "m" }))),
+            false => account.answer(sql),
+        });
+        for scope in [&["SALES"][..], &["SALES", "MART"]] {
+            let error = walk(&api(), &host, scope, true).expect_err("is tried again");
+            assert!(error.is(codes::UNAVAILABLE) || error.is(codes::RATE_LIMITED), "{error:?}");
+        }
     }
 }
 
@@ -375,8 +411,7 @@ fn filters_are_asked_for_and_kept_to() {
 
 #[test]
 fn names_read_in_upper_case_make_nothing_seem_gone() {
-    let mut account = Account::default();
-    account.parameter = "true";
+    let mut account = Account { parameter: "true", ..Account::default() };
     account.add("lower", "STANDARD", &[("s", BTreeMap::new()), ("t", BTreeMap::new())]);
     // Silence in a container whose name has lower-case letters may be that of another.
     let error = walk(&api(), &account.host(), &["lower", "s"], false).expect_err("doubtful");

@@ -1,19 +1,21 @@
 //! Carries out a statement: what the model holds and the caller may see, as an answer's rows.
 
+mod grants;
 mod list;
+mod select;
 mod test;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::access::{On, Privilege, Sight};
-use super::errors::{Refusal, shown};
+use super::access::Sight;
+use super::errors::Refusal;
 use super::information_schema::View;
 use super::model::{Account, Database, INFORMATION_SCHEMA, Schema, WarehouseState};
 use super::relation::{Cell, Field, Row, Type};
 use super::result::{Answer, Encoding, Header};
 use super::show;
-use super::sql::{Case, Item, Order, Scope, Select, Show, Statement, Value, What, like};
+use super::sql::{Case, Scope, Show, Statement, What, like};
 use super::twist::Twist;
 
 /// How much one statement may answer.
@@ -118,147 +120,6 @@ impl<'a> Scene<'a> {
         Ok(self.answer(show::DESCRIPTION.iter().map(Output::field).collect(), &rows))
     }
 
-    fn select(&self, select: &Select) -> Run<Answer> {
-        let Some(from) = &select.from else {
-            let outputs = select.items.iter().map(|item| self.constant(item)).collect::<Run<_>>()?;
-            return Ok(self.answer(outputs, &[Row::Texts(&[])]));
-        };
-        let (database, of, view) = self.information_schema(from)?;
-        self.warehouse()?;
-        if self.twist == Some(&Twist::TooMuchData) {
-            return Err(Refusal::too_much_data());
-        }
-        let fields = view.fields();
-        let filter = match &select.filter {
-            Some(test) => test::compile(self, fields, test)?,
-            None => test::Filter::default(),
-        };
-        // What cannot be compiled is said before anything is counted.
-        let counted = match &select.items[..] {
-            [Item::Count { name }] => Some(name),
-            _ => None,
-        };
-        let outputs = if counted.is_some() { vec![] } else { self.outputs(fields, &select.items)? };
-        let mut rows = self.described(database, of, view, &filter);
-        if rows.len() > self.limits.information_schema_rows {
-            return Err(Refusal::too_much_data());
-        }
-        if let Some(name) = counted {
-            let count = Source::Constant(Cell::Number(rows.len() as i64));
-            let output = Output { name: name.into(), kind: Type::Number, source: count };
-            return Ok(self.answer(vec![output], &[Row::Texts(&[])]));
-        }
-        self.order(&mut rows, fields, &outputs, &select.order)?;
-        let rows: Vec<_> = rows
-            .into_iter()
-            .skip(select.offset as usize)
-            .take(select.limit.map_or(usize::MAX, |n| n as usize))
-            .collect();
-        Ok(self.answer(outputs, &rows))
-    }
-
-    fn outputs<'s>(&'s self, fields: &'static [Field], items: &'s [Item]) -> Run<Vec<Output<'s>>> {
-        let mut outputs = Vec::new();
-        for item in items {
-            match item {
-                Item::All => outputs.extend(fields.iter().map(Output::field)),
-                Item::Value { value: Value::Column(column), name } => {
-                    let field = self.field(fields, column)?;
-                    outputs.push(Output { name: name.into(), ..Output::field(field) });
-                }
-                item => outputs.push(self.constant(item)?),
-            }
-        }
-        Ok(outputs)
-    }
-
-    fn field(&self, fields: &'static [Field], name: &str) -> Run<&'static Field> {
-        let found = fields.iter().find(|field| field.name == name);
-        found.ok_or_else(|| Refusal::invalid_identifier(self.sql, name))
-    }
-
-    fn order(
-        &self,
-        rows: &mut [Row<'_>],
-        fields: &'static [Field],
-        outputs: &[Output<'_>],
-        by: &[(Value, Order)],
-    ) -> Run<()> {
-        let key = |value: &Value| match value {
-            Value::Number(digits) => {
-                let at = digits.parse::<usize>().ok().and_then(|at| at.checked_sub(1));
-                match at.and_then(|at| outputs.get(at)) {
-                    Some(Output { source: Source::Field(get), .. }) => Ok(*get),
-                    _ => Err(Refusal::invalid_identifier(self.sql, digits)),
-                }
-            }
-            Value::Column(name) => match outputs.iter().find(|output| output.name == *name) {
-                Some(Output { source: Source::Field(get), .. }) => Ok(*get),
-                _ => self.field(fields, name).map(|field| field.get),
-            },
-            _ => Err(Refusal::not_supported("ORDER BY an expression")),
-        };
-        let keys: Vec<_> = by.iter().map(|(value, order)| Ok((key(value)?, *order))).collect::<Run<_>>()?;
-        rows.sort_by(|a, b| {
-            let compared = keys.iter().map(|(get, order)| match order {
-                Order::Up => test::order(&get(a), &get(b)),
-                Order::Down => test::order(&get(b), &get(a)),
-            });
-            compared.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
-        });
-        Ok(())
-    }
-
-    fn constant<'s>(&'s self, item: &'s Item) -> Run<Output<'s>> {
-        let Item::Value { value, name } = item else {
-            return Err(Refusal::not_supported("this query"));
-        };
-        let (kind, cell) = match value {
-            Value::Column(name) => return Err(Refusal::invalid_identifier(self.sql, name)),
-            Value::Number(digits) => match digits.parse() {
-                Ok(number) => (Type::Number, Cell::Number(number)),
-                Err(_) => return Err(Refusal::not_numeric(digits)),
-            },
-            Value::Function(name) => (Type::Text, self.function(name)?),
-            value => (Type::Text, self.value(value)?),
-        };
-        Ok(Output { name: name.into(), kind, source: Source::Constant(cell) })
-    }
-
-    /// The value of a literal or a bind.
-    fn value(&self, value: &Value) -> Run<Cell<'static>> {
-        match value {
-            Value::Text(text) => Ok(Cell::text(text.clone())),
-            Value::Number(digits) => digits.parse().map(Cell::Number).map_err(|_| Refusal::not_numeric(digits)),
-            Value::Null => Ok(Cell::Null),
-            Value::Bind(at) => match self.binds.get(at.wrapping_sub(1)) {
-                Some(Some(text)) => Ok(Cell::text(text.clone())),
-                Some(None) => Ok(Cell::Null),
-                None => Err(Refusal::bind_missing(*at)),
-            },
-            Value::Function(name) => self.function(name),
-            Value::Column(name) => Err(Refusal::invalid_identifier(self.sql, name)),
-        }
-    }
-
-    fn function(&self, name: &str) -> Run<Cell<'static>> {
-        let (account, identity) = (self.account, self.identity);
-        let maybe = |of: &Option<String>| of.clone().map_or(Cell::Null, Cell::text);
-        Ok(match name {
-            "CURRENT_ORGANIZATION_NAME" => Cell::text(account.organization.clone()),
-            "CURRENT_ACCOUNT_NAME" => Cell::text(account.name.clone()),
-            "CURRENT_ACCOUNT" => Cell::text(account.locator.clone()),
-            "CURRENT_REGION" => Cell::text(account.region.clone()),
-            "CURRENT_USER" => Cell::text(identity.user.clone()),
-            "CURRENT_ROLE" => maybe(&identity.role),
-            "CURRENT_WAREHOUSE" => maybe(&identity.warehouse),
-            "CURRENT_DATABASE" => maybe(&identity.database),
-            "CURRENT_SCHEMA" => maybe(&identity.schema),
-            "CURRENT_VERSION" => Cell::text("9.38.1"),
-            _ => return Err(Refusal::unknown_function(name)),
-        })
-    }
-
     /// The warehouse a query runs in.
     fn warehouse(&self) -> Run<()> {
         let name = self.identity.warehouse.as_deref().filter(|_| self.twist != Some(&Twist::NoWarehouse));
@@ -355,81 +216,6 @@ impl<'a> Scene<'a> {
             answer.push(cells, numeric);
         }
         answer
-    }
-
-    /// Rows that are no part of the catalogue: grants and parameters.
-    fn texts(&self, what: &What) -> Run<Option<Vec<Vec<Option<String>>>>> {
-        let texts = |row: [&str; 4]| row.map(|text| Some(text.to_owned())).to_vec();
-        Ok(Some(match what {
-            What::Parameters => vec![
-                texts(["QUOTED_IDENTIFIERS_IGNORE_CASE", "false", "", ""]),
-                texts(["TIMEZONE", "America/Los_Angeles", "", ""]),
-            ],
-            What::GrantsTo(role) => {
-                let held = self.account.roles.get(role).ok_or_else(|| Refusal::does_not_exist("Role", &[role]))?;
-                let rows = held.grants.iter().flat_map(|grant| self.granted(&grant.on, grant.privilege));
-                rows.map(|[privilege, on, name]| texts([&privilege, &on, &name, role])).collect()
-            }
-            What::GrantsOn { what, name } => {
-                let path: Vec<&str> = name.iter().map(String::as_str).collect();
-                match path[..] {
-                    [database] if *what == "DATABASE" => drop(self.open_database(database)?),
-                    [database, schema] if *what == "SCHEMA" => drop(self.open_schema(database, schema)?),
-                    _ => {}
-                }
-                let wanted = if *what == "ACCOUNT" { self.account.name.clone() } else { shown(&path) };
-                let roles = self.account.roles.iter();
-                let rows = roles.flat_map(|(role, of)| {
-                    let granted = of.grants.iter().flat_map(|grant| self.granted(&grant.on, grant.privilege));
-                    let here = granted.filter(|[_, on, name]| on == what && *name == wanted);
-                    here.map(|[privilege, on, name]| texts([&privilege, &on, &name, role])).collect::<Vec<_>>()
-                });
-                rows.collect()
-            }
-            _ => return Ok(None),
-        }))
-    }
-
-    /// A grant as `SHOW GRANTS` lists it: one on everything below is one on each.
-    fn granted(&self, on: &On, privilege: Privilege) -> Vec<[String; 3]> {
-        let word = match privilege {
-            Privilege::Usage | Privilege::ImportedPrivileges => "USAGE",
-            Privilege::References => "REFERENCES",
-            Privilege::Select => "SELECT",
-            Privilege::ManageGrants => "MANAGE GRANTS",
-        };
-        let row = |kind: &str, name: String| [word.to_owned(), kind.to_owned(), name];
-        let on_path = |path: &[&str], table: &str| match path.len() {
-            1 => row("DATABASE", shown(path)),
-            2 => row("SCHEMA", shown(path)),
-            _ => row(table, shown(path)),
-        };
-        let word_of = |path: &[&str; 3]| match self.account.table(path[0], path[1], path[2]) {
-            Some(of) if of.kind.is_view() => "VIEW",
-            _ => "TABLE",
-        };
-        match on {
-            On::Account => vec![row("ACCOUNT", self.account.name.clone())],
-            On::Warehouse(name) => vec![row("WAREHOUSE", shown(&[name]))],
-            On::Path(path) => {
-                let path: Vec<&str> = path.iter().map(String::as_str).collect();
-                let table = path.first_chunk().map_or("TABLE", word_of);
-                vec![on_path(&path, table)]
-            }
-            On::Below(above) => {
-                let inside = |path: &[&str]| above.iter().zip(path).all(|(a, b)| a == b) && above.len() < path.len();
-                if privilege != Privilege::Usage {
-                    let tables = self.account.tables().filter(|(path, _)| inside(path));
-                    return tables.map(|(path, _)| on_path(&path, word_of(&path))).collect();
-                }
-                let databases = self.account.databases.iter();
-                let rows = databases.flat_map(|(database, of)| {
-                    let schemas = of.schemas.keys().map(|schema| vec![database.as_str(), schema.as_str()]);
-                    std::iter::once(vec![database.as_str()]).chain(schemas).collect::<Vec<_>>()
-                });
-                rows.filter(|path| inside(path)).map(|path| on_path(&path, "")).collect()
-            }
-        }
     }
 }
 

@@ -269,7 +269,7 @@ impl Traffic {
         if later {
             self.chunks.add(sum);
         }
-        let of = match statement.map(|sql| sql::parse(sql)) {
+        let of = match statement.map(sql::parse) {
             Some(Ok(statement)) if statement.is_about_columns() => &mut self.columns,
             Some(Ok(statement)) if statement.is_about_objects() => &mut self.listing,
             None if door == Door::Identity || path.starts_with("/session") || path.starts_with("/oauth") => {

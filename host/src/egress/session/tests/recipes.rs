@@ -103,6 +103,16 @@ async fn a_key_signs_its_own_tokens_and_another_one_when_it_has_expired() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_signed_here_must_not_come_back() {
+    let platform = Platform::start(|asked| Answer::new(200, asked.header("authorization").to_owned())).await;
+    let config = json!({"hostname": "acct.example", "username": "reader"});
+    let secrets = [("privateKey.content", KEY), ("privateKeyPassword", PASSPHRASE)];
+    let session = within(&platform, None).session(spec_of(&platform, "keyPair", config, &secrets)).unwrap();
+    let error = session.send(statement(&platform, "/api/v2/statements", "statement"), &budget()).await.unwrap_err();
+    assert_eq!(error.kind, SendErrorKind::SecretReflected);
+}
+
+#[tokio::test]
 async fn a_key_that_does_not_open_is_told_once_and_for_all() {
     let platform = Platform::start(|_| Answer::new(200, "ok")).await;
     let config = json!({"hostname": "acct.example", "username": "reader"});

@@ -44,9 +44,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn run(session: &Session, statement: &str) -> Result<Value, Box<dyn Error>> {
-    let result = session.query(statement).await?;
+    let result = session.query(statement.to_owned()).await?;
     let rows: Vec<DynamicRow> = result.collect().await?;
-    Ok(json!({"rows": rows.into_iter().map(DynamicRow::into_json_value).collect::<Vec<_>>()}))
+    let rows: Result<Vec<_>, _> = rows.into_iter().map(DynamicRow::into_json_object).collect();
+    Ok(json!({"rows": rows?}))
 }
 
 fn chain(error: &dyn Error) -> String {

@@ -100,19 +100,22 @@ fn compare(a: &Cell<'_>, b: &Cell<'_>) -> Option<Ordering> {
     }
 }
 
-fn mentions(test: &Test) -> Vec<&str> {
-    let column = |value| match value {
-        &Value::Column(ref name) => Some(name.as_str()),
+fn column_of(value: &Value) -> Option<&str> {
+    match value {
+        Value::Column(name) => Some(name),
         _ => None,
-    };
+    }
+}
+
+fn mentions(test: &Test) -> Vec<&str> {
     match test {
         Test::And(a, b) | Test::Or(a, b) => [mentions(a), mentions(b)].concat(),
         Test::Not(a) => mentions(a),
         Test::Compare(a, _, b) | Test::Like(a, b, _) | Test::StartsWith(a, b) => {
-            [a, b].into_iter().filter_map(column).collect()
+            [a, b].into_iter().filter_map(column_of).collect()
         }
-        Test::In(a, list) => std::iter::once(a).chain(list).filter_map(column).collect(),
-        Test::IsNull(a) => column(a).into_iter().collect(),
+        Test::In(a, list) => std::iter::once(a).chain(list).filter_map(column_of).collect(),
+        Test::IsNull(a) => column_of(a).into_iter().collect(),
     }
 }
 
