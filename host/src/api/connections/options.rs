@@ -303,14 +303,14 @@ mod tests {
     fn options_keep_what_is_not_said() {
         let body = json!({
             "forceRecursiveCrawl": true, "include": ["SALES.\"a.b\".*", ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": "24h"
+            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }
         });
         let stored = options(&body, &ConnectionOptions::default()).expect("options");
         assert_eq!(options(&json!({}), &stored).expect("ok"), stored);
         let shown = serde_json::to_value(OptionsJson::from(&stored)).expect("json");
         let expect = json!({
             "forceRecursiveCrawl": true, "include": [["SALES", "a.b", "*"], ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": 86400
+            "columnsMaxAge": 86400, "schedule": { "cron": "30 2 * * *", "jitter": 0 }
         });
         assert_eq!(shown, expect);
         assert_eq!(options(&shown, &ConnectionOptions::default()).expect("read back"), stored);
