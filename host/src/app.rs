@@ -83,7 +83,11 @@ impl App {
             egress: egress.clone(),
             vault: Arc::clone(&vault),
             clock: options.clock.clone(),
-            options: jobs::Options { jobs: config.jobs.workers, tasks_per_job: config.jobs.parallel },
+            options: jobs::Options {
+                jobs: config.jobs.workers,
+                tasks_per_job: config.jobs.parallel,
+                keep_days: config.jobs.keep_days,
+            },
         };
         jobs::start(work, shutdown.clone(), &tasks);
         let state = ApiState {
@@ -93,6 +97,7 @@ impl App {
             vault,
             clock: options.clock,
             options: Arc::new(api::Options::default()),
+            streams: api::streams(),
             stopping: shutdown.clone(),
         };
         serve(listener, state, shutdown.clone(), &tasks);

@@ -69,6 +69,8 @@ pub struct Jobs {
     pub workers: usize,
     /// Calls of one sync at the same time.
     pub parallel: usize,
+    /// Days for which jobs that have ended are kept; the last sync of each connection stays.
+    pub keep_days: u32,
 }
 
 /// Where commands find the API, and as whom.
@@ -143,11 +145,11 @@ impl Default for Log {
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { workers: 4, parallel: 8 }
+        Self { workers: 4, parallel: 8, keep_days: 90 }
     }
 }
 
-const KNOWN_VARIABLES: [&str; 14] = [
+const KNOWN_VARIABLES: [&str; 15] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -160,6 +162,7 @@ const KNOWN_VARIABLES: [&str; 14] = [
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
     "WHARFINGER_JOBS_PARALLEL",
+    "WHARFINGER_JOBS_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
 ];
@@ -303,6 +306,9 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_JOBS_PARALLEL") {
         file.jobs.parallel = parsed("WHARFINGER_JOBS_PARALLEL", v, "a number")?;
     }
+    if let Some(v) = value("WHARFINGER_JOBS_KEEP_DAYS") {
+        file.jobs.keep_days = parsed("WHARFINGER_JOBS_KEEP_DAYS", v, "a number")?;
+    }
     Ok(())
 }
 
@@ -336,6 +342,10 @@ impl TryFrom<File> for Config {
             if !(1..=64).contains(&number) {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to 64, not {number}")));
             }
+        }
+        if !(1..=3650).contains(&file.jobs.keep_days) {
+            let message = format!("must be 1 to 3650, not {}", file.jobs.keep_days);
+            return Err(ConfigError::Value("jobs.keep_days".into(), message));
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.filter) {
             return Err(ConfigError::Value("log.filter".into(), error.to_string()));
@@ -399,6 +409,7 @@ mod tests {
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
+            ("WHARFINGER_JOBS_KEEP_DAYS", "0"),
         ] {
             assert!(Config::load(&Flags::default(), &env(&[(name, value)])).is_err(), "{name}={value}");
         }

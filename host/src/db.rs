@@ -10,15 +10,21 @@
 
 pub mod connections;
 pub mod jobs;
+pub mod news;
 pub mod objects;
 pub mod preview;
 pub mod principals;
+pub mod retention;
+pub mod schedules;
 pub mod settings;
+pub mod summary;
 pub mod sync;
 pub mod verify;
 
 mod counters;
+mod facts;
 mod fault;
+mod groups;
 mod migrations;
 mod queue;
 mod reclaim;
@@ -26,6 +32,7 @@ mod records;
 mod search;
 mod tables;
 mod tree;
+mod turns;
 mod view;
 
 #[cfg(test)]
@@ -125,6 +132,7 @@ impl Db {
             let mut rows = WriteRows::open(&transaction)?;
             migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
+            retention::index(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }
         transaction.commit()?;

@@ -14,5 +14,6 @@ pub mod object;
 pub mod page;
 pub mod path;
 pub mod principal;
+pub mod schedule;
 pub mod settings;
 pub mod sight;

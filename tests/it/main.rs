@@ -6,6 +6,7 @@ mod cli;
 mod databricks;
 mod filters;
 mod guests;
+mod jobs;
 mod kill;
 mod pages;
 mod recordings;

@@ -271,6 +271,45 @@ async fn settings_are_reviewed_before_they_are_saved() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_is_shown_and_changed_on_the_connections_page() -> anyhow::Result<()> {
+    let (host, _platform) = hostile_host().await?;
+    let browser = Browser::signed_in(&host).await?;
+    let id = connection_id(&host).await?;
+    let (tab, change) = (format!("/ui/object/{id}/connection"), format!("/ui/object/{id}/schedule"));
+    let before = browser.get(&tab).await?;
+    assert!(before.text.contains("24 hours, at 01:00 UTC") && before.text.contains("Next run"), "{}", before.text);
+    let revision = before.field("revision")?;
+    let refused =
+        browser.submit(&tab, &change, &[("cron", "* * * \"<b>"), ("jitter", "0"), ("revision", &revision)]).await?;
+    assert!(refused.text.contains("Nothing was saved") && refused.text.contains("five fields"), "{}", refused.text);
+    refused.assert_harmless();
+    let fields = [("cron", "30 */6 * * *"), ("jitter", "600"), ("revision", revision.as_str())];
+    let saved = browser.submit(&tab, &change, &fields).await?;
+    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, format!("{tab}?saved=1").as_str()));
+    let after = browser.get(&format!("{tab}?saved=1")).await?;
+    assert!(after.text.contains("30 */6 * * *") && after.text.contains("Saved."), "{}", after.text);
+    let late = browser.submit(&tab, &change, &fields).await?;
+    assert!(late.text.contains("changed meanwhile"), "somebody else was faster: {}", late.text);
+
+    // Who looks on sees it, and changes nothing.
+    let key = "test-key-of-a-looker-on-0123456789";
+    let looker = Principal {
+        id: PrincipalId::generate(),
+        name: "looker".into(),
+        email: None,
+        permissions: vec![],
+        sight: Sight::All,
+    };
+    host.app().db().put_principal(looker, token_digest(key)).await?;
+    let looker = Browser::signed_in_as(&host, key).await?;
+    let seen = looker.get(&tab).await?;
+    assert!(seen.text.contains("Next run") && !seen.text.contains("Save schedule"), "{}", seen.text);
+    assert_eq!(looker.submit(&tab, &change, &fields).await?.status, StatusCode::FORBIDDEN);
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn patterns_are_looked_at_before_they_are_saved() -> anyhow::Result<()> {
     let (host, _platform) = hostile_host().await?;
     let browser = Browser::signed_in(&host).await?;

@@ -6,6 +6,7 @@
 mod filter;
 mod options;
 mod payload;
+mod schedule;
 mod trial;
 mod view;
 
@@ -23,6 +24,8 @@ pub use filter::PreviewJson;
 pub(super) use filter::{doubts, preview, save};
 pub use options::FilterInput;
 pub use payload::{CreateConnection, UpdateConnection, Warning};
+pub(super) use schedule::change as change_schedule;
+pub use schedule::{ScheduleInput, ScheduleJson};
 use trial::Rotated;
 pub use trial::{CheckJson, TestResult};
 pub use view::ConnectionJson;
@@ -192,7 +195,7 @@ async fn view(
     let object = object.ok_or_else(no_such_object)?;
     let connector = state.connectors.by_technology(&connection.technology);
     let etag = format!("\"{}\"", connection.revision);
-    let body = ConnectionJson::new(connection, &object, connector.as_deref(), bulk, warnings);
+    let body = ConnectionJson::new(connection, &object, connector.as_deref(), bulk, warnings, state.clock.now());
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }
 

@@ -25,6 +25,7 @@ mod object;
 mod refusal;
 #[cfg(test)]
 mod sample;
+mod schedule;
 mod session;
 mod settings;
 mod sync;
@@ -60,6 +61,7 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/settings",        get(settings::show).post(settings::save))
         .route("/ui/object/{id}/settings/review", post(settings::review))
         .route("/ui/object/{id}/connection",      get(detail::show))
+        .route("/ui/object/{id}/schedule",        post(schedule::save))
         .route("/ui/object/{id}/filter",          post(filter::save))
         .route("/ui/object/{id}/filter/preview",  post(filter::preview))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))

@@ -10,6 +10,7 @@ use super::{
     fault::{Fault, Stop},
     queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
+    schedules,
     tables::{ReadRows, Rows, WriteRows},
     tree,
     view::Lens,
@@ -18,7 +19,7 @@ use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
     filter::Filter,
     id::ConnectionId,
-    job::Job,
+    job::{Job, Trigger},
     name::{ConnectionKey, Technology},
     object::Kind,
     path::{ObjectPath, RemotePath},
@@ -190,7 +191,11 @@ impl Db {
 /// A connection that is registered.
 pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection>, Fault> {
     match rows.connections().get(id)? {
-        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.connection(id)?)),
+        Some(row) => {
+            let mut found = decode::<ConnectionRow>(row.value())?.connection(id)?;
+            found.options.schedule = schedules::of(rows, id)?;
+            Ok(Some(found))
+        }
         None => Ok(None),
     }
 }
@@ -270,12 +275,13 @@ fn create(
         updated_at: now,
     };
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
-    let job = queue::enqueue(rows, whole_sync(&connection), now)?;
+    schedules::set(rows, id, &connection.options.schedule, now)?;
+    let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
     Ok((connection, job))
 }
 
 /// A sync of everything, asked for by the host itself.
-fn whole_sync(connection: &Connection) -> queue::Request {
+fn whole_sync(connection: &Connection, trigger: Trigger) -> queue::Request {
     queue::Request {
         connection: connection.id.as_u128(),
         object: connection.id.as_u128(),
@@ -283,6 +289,8 @@ fn whole_sync(connection: &Connection) -> queue::Request {
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
         sees_all: true,
+        trigger,
+        group: None,
     }
 }
 
@@ -332,6 +340,8 @@ fn replace(
     {
         forget_host_managed(rows, key, name, now)?;
     }
+    schedules::set(rows, key, &update.options.schedule, now)?;
+    let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;
     stored.identity = update.identity.or(stored.identity);
@@ -344,12 +354,19 @@ fn replace(
     stored.revision += 1;
     stored.updated_by = update.by;
     stored.updated_at = now;
+    let has_secrets = update.secrets.is_some();
     if let Some(secrets) = update.secrets {
         rows.secrets.insert(key, secrets.0.as_slice())?;
     }
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
-    queue::begin_again(rows, key)?;
-    let job = if widens { Some(queue::enqueue(rows, whole_sync(&stored), now)?) } else { None };
+    // Only when it is synced has no bearing on a sync under way.
+    let options = ConnectionOptions { schedule: before.3.schedule.clone(), ..stored.options.clone() };
+    let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
+    if has_secrets || before != after {
+        queue::begin_again(rows, key)?;
+    }
+    let request = whole_sync(&stored, Trigger::Settings);
+    let job = if widens { Some(queue::enqueue(rows, request, now)?) } else { None };
     Ok((stored, job))
 }
 

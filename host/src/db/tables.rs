@@ -91,6 +91,18 @@ tables! {
 
     /// Job → how it stands (`JobRow`).
     jobs: "jobs/2", u128 => Bytes;
+    /// Job → what is fixed about it besides its row (`FactsRow`).
+    job_facts: "job_facts/1", u128 => Bytes;
+    /// Bulk → the job that stands for it, while jobs of the bulk have not ended.
+    job_groups: "job_groups/1", u128 => u128;
+    /// (end, in microseconds; job) → (): jobs that have ended.
+    ended: "jobs_ended/1", (i64, u128) => ();
+    /// Connection → its sync that ended last.
+    last_syncs: "last_syncs/1", u128 => u128;
+    /// Connection → number of the claim that was its last: whose turn it is.
+    turns: "turns/1", u128 => u64;
+    /// Connection → when it is synced by itself, and when it last was (`ScheduleRow`).
+    schedules: "schedules/1", u128 => Bytes;
     /// (bulk, job) → ().
     job_bulks: "job_bulks/1", (u128, u128) => ();
     /// (due, in microseconds; job) → (): jobs that wait to be claimed.

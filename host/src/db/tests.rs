@@ -3,12 +3,16 @@
 mod absence;
 mod crash;
 mod filter;
+mod groups;
 mod identity;
 mod jobs;
 mod platform;
 mod polling;
 mod reading;
+mod retention;
+mod schedules;
 mod settings;
+mod turns;
 mod volume;
 
 use std::path::PathBuf;

@@ -12,8 +12,9 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError,
     counters::{self, Counters},
+    facts,
     fault::Fault,
-    queue,
+    groups, queue,
     records::{ChangesRow, JobRow, ObjectRow, decode},
     tables::ReadRows,
     tree,
@@ -290,15 +291,62 @@ impl Check<'_> {
             .iter()?
             .map(|row| Ok(row?.0.value().1))
             .chain(self.rows.active.iter()?.map(|row| Ok(row?.0.value().1)))
+            .chain(groups::running(self.rows)?.into_iter().map(Ok))
             .collect::<Result<Vec<_>, Fault>>()?;
         self.require(queued.len() == unfinished.len(), "jobs", queued.len(), "a job is queued twice, or not at all");
+        self.belongings_of_jobs()
+    }
+
+    /// What stands beside the jobs belongs to one.
+    fn belongings_of_jobs(&mut self) -> Result<(), Fault> {
+        let (mut ended, mut finished) = (0_u64, 0_u64);
+        for row in self.rows.jobs.iter()? {
+            finished += u64::from(decode::<JobRow>(row?.1.value())?.state().is_final());
+        }
+        for row in self.rows.ended.iter()? {
+            let (at, id) = row?.0.value();
+            let holds = queue::job(self.rows, id)?.is_some_and(|row| row.ended_at == Some(at));
+            self.require(holds, "jobs_ended", ObjectId::from_u128(id), "the job is not there or ended at another time");
+            ended += 1;
+        }
+        self.require(ended == finished, "jobs_ended", ended, "a job that has ended is not in it");
+        let owners = self
+            .rows
+            .job_facts
+            .iter()?
+            .map(|row| Ok(("job_facts", row?.0.value())))
+            .chain(self.rows.job_bulks.iter()?.map(|row| Ok(("job_bulks", row?.0.value().1))))
+            .chain(self.rows.job_errors.iter()?.map(|row| Ok(("job_errors", row?.0.value().0))))
+            .chain(self.rows.last_syncs.iter()?.map(|row| Ok(("last_syncs", row?.1.value()))))
+            .collect::<Result<HashSet<_>, Fault>>()?;
+        for (table, job) in owners {
+            let is_there = self.rows.jobs.get(job)?.is_some();
+            self.require(is_there, table, ObjectId::from_u128(job), "the job is not there");
+        }
+        let of_connections = self
+            .rows
+            .schedules
+            .iter()?
+            .map(|row| Ok(("schedules", row?.0.value())))
+            .chain(self.rows.turns.iter()?.map(|row| Ok(("turns", row?.0.value()))))
+            .chain(self.rows.last_syncs.iter()?.map(|row| Ok(("last_syncs", row?.0.value()))))
+            .collect::<Result<Vec<_>, Fault>>()?;
+        for (table, id) in of_connections {
+            let is_there = self.rows.connections.get(id)?.is_some();
+            self.require(is_there, table, ObjectId::from_u128(id), "the connection is not there");
+        }
         Ok(())
     }
 
     fn job(&mut self, id: u128, row: &JobRow) -> Result<(), Fault> {
         let waits = self.rows.waiting.get((row.due_at, id))?.is_some();
         let is_active = self.rows.active.get((row.connection, id))?.is_some();
+        let is_group = facts::of(self.rows, id)?.is_group();
         let holds = match row.state() {
+            JobState::Active if is_group => {
+                let stands = self.rows.job_groups.get(row.bulk)?.is_some_and(|job| job.value() == id);
+                stands && !waits && !is_active && row.claim.is_none()
+            }
             JobState::Created | JobState::Retry => waits && !is_active && row.claim.is_none(),
             JobState::Active => !waits && is_active && row.claim.is_some(),
             _ => !waits && !is_active && row.claim.is_none() && row.ended_at.is_some(),

@@ -113,6 +113,8 @@ async fn attempt(context: Context, claimed: Claimed, shutdown: CancellationToken
 async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), Stopped> {
     match attempt.claimed.job.job_type {
         JobType::ObjectSync { .. } => sync::run(attempt, shutdown).await,
+        // They are never claimed: they end with the jobs that they stand for.
+        JobType::SettingsChange | JobType::SyncGroup => Ok(()),
     }
 }
 

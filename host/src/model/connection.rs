@@ -10,6 +10,7 @@ use super::{
     filter::Filter,
     id::{ConnectionId, PrincipalId},
     name::{ConnectionKey, Technology},
+    schedule::Schedule,
 };
 
 /// Where the platform listens: what must be unique among the connections of a technology (F10).
@@ -41,6 +42,9 @@ pub struct ConnectionOptions {
     pub filter: Filter,
     /// Columns of objects without a fingerprint are taken for current for so long; none: every sync reads them.
     pub columns_max_age: Option<Duration>,
+    /// When it is synced by itself. The store keeps it apart, beside when it was last due.
+    #[serde(skip)]
+    pub schedule: Schedule,
 }
 
 /// Who did something, as shown.

@@ -8,7 +8,10 @@ use serde::{
     de::{Error, SeqAccess, Visitor},
 };
 
-use super::payload::Warning;
+use super::{
+    payload::Warning,
+    schedule::{self, ScheduleInput},
+};
 use crate::{
     api::{error::ApiError, settings::never},
     model::{
@@ -35,6 +38,9 @@ pub(super) struct OptionsInput {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Age>")]
     columns_max_age: Option<Option<Age>>,
+    /// When it is synced by itself; what is left out of it stays, `null` is the default. It cannot be switched off.
+    #[serde(default, deserialize_with = "given")]
+    schedule: Option<Option<ScheduleInput>>,
     /// Cannot be switched on.
     impersonation: Option<bool>,
     /// Cannot be switched on.
@@ -64,6 +70,8 @@ pub(super) struct OptionsJson {
     exclude: Vec<Vec<String>>,
     /// Seconds; null: every sync reads the columns of objects without a fingerprint.
     columns_max_age: Option<u64>,
+    /// When it is synced by itself.
+    schedule: ScheduleInput,
 }
 
 /// A pattern as it is written: an array of globs, or one text.
@@ -85,6 +93,7 @@ impl OptionsInput {
         Ok(ConnectionOptions {
             force_recursive_crawl: self.force_recursive_crawl.unwrap_or(stored.force_recursive_crawl),
             filter: FilterInput { include: self.include, exclude: self.exclude }.within("options.", &stored.filter)?,
+            schedule: schedule::over(self.schedule, &stored.schedule)?,
             columns_max_age: match self.columns_max_age {
                 Some(age) => age.map(|age| age.0),
                 None => stored.columns_max_age,
@@ -165,6 +174,7 @@ impl From<&ConnectionOptions> for OptionsJson {
             include: shown(options.filter.include()),
             exclude: shown(options.filter.exclude()),
             columns_max_age: options.columns_max_age.map(|age| age.as_secs()),
+            schedule: ScheduleInput::from(&options.schedule),
         }
     }
 }
@@ -293,14 +303,14 @@ mod tests {
     fn options_keep_what_is_not_said() {
         let body = json!({
             "forceRecursiveCrawl": true, "include": ["SALES.\"a.b\".*", ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": "24h"
+            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }
         });
         let stored = options(&body, &ConnectionOptions::default()).expect("options");
         assert_eq!(options(&json!({}), &stored).expect("ok"), stored);
         let shown = serde_json::to_value(OptionsJson::from(&stored)).expect("json");
         let expect = json!({
             "forceRecursiveCrawl": true, "include": [["SALES", "a.b", "*"], ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": 86400
+            "columnsMaxAge": 86400, "schedule": { "cron": "30 2 * * *", "jitter": 0 }
         });
         assert_eq!(shown, expect);
         assert_eq!(options(&shown, &ConnectionOptions::default()).expect("read back"), stored);

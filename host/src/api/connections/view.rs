@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{options::OptionsJson, payload::Warning};
+use super::{options::OptionsJson, payload::Warning, schedule::ScheduleJson};
 use crate::{
     api::{
         connectors::ConnectorRef,
@@ -39,6 +39,8 @@ pub struct ConnectionJson {
     /// What tells the account from others.
     identity: Option<String>,
     options: OptionsJson,
+    /// When it is synced by itself, and when next.
+    schedule: ScheduleJson,
     settings: SettingsJson,
     overrides: OverridesJson,
     /// Always false.
@@ -82,6 +84,7 @@ impl ConnectionJson {
         connector: Option<&Connector>,
         bulk_id: Option<BulkId>,
         warnings: Vec<Warning>,
+        now: Timestamp,
     ) -> Self {
         let mut config = connection.config;
         if let Value::Object(map) = &mut config {
@@ -95,6 +98,7 @@ impl ConnectionJson {
             connection: config,
             identity: connection.identity,
             options: OptionsJson::from(&connection.options),
+            schedule: ScheduleJson::new(&connection.options.schedule, connection.id, now),
             settings: SettingsJson::of(object),
             overrides: object.overrides.into(),
             impersonation: false,

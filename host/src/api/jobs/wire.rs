@@ -24,8 +24,13 @@ pub struct JobJson {
     /// Jobs that were asked for together.
     #[schemars(with = "String")]
     bulk_id: BulkId,
-    /// `objectSync`.
+    /// `objectSync`; `settingsChange` or `objectSyncGroup`, which stand for other jobs of their bulk and end with them.
     job_type: &'static str,
+    /// `request`, `registration`, `settings` or `schedule`.
+    trigger: &'static str,
+    /// The job that stands for this one and others.
+    #[schemars(with = "Option<String>")]
+    parent_id: Option<JobId>,
     /// `created`, `active`, `retry`, `completed`, `failed`, `cancelled` or `expired`.
     #[schemars(with = "String")]
     state: JobState,
@@ -54,6 +59,8 @@ struct Progress {
     pages: u64,
     /// Objects seen.
     objects: u64,
+    /// About how many it will see; null where that is not known.
+    total_objects: Option<u64>,
 }
 
 /// What it did so far. Objects are counted by type.
@@ -113,6 +120,18 @@ struct Failure {
     message: String,
 }
 
+impl JobJson {
+    /// Which job.
+    pub(super) fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// Where it stands.
+    pub(super) fn state(&self) -> JobState {
+        self.state
+    }
+}
+
 impl From<Job> for JobJson {
     fn from(job: Job) -> Self {
         let duration_ms =
@@ -120,7 +139,7 @@ impl From<Job> for JobJson {
         let connection = job.object_path.connection().clone();
         let counts = job.counts;
         Self {
-            progress: Progress::of(&counts),
+            progress: Progress::of(&counts, job.expected),
             output: Output {
                 held: false,
                 columns: ColumnCounts {
@@ -147,6 +166,8 @@ impl From<Job> for JobJson {
             id: job.id,
             bulk_id: job.bulk,
             job_type: job.job_type.as_str(),
+            trigger: job.trigger.as_str(),
+            parent_id: job.parent,
             state: job.state,
             object_path: job.object_path,
             created_at: job.created_at,
@@ -157,12 +178,13 @@ impl From<Job> for JobJson {
 }
 
 impl Progress {
-    fn of(counts: &SyncCounts) -> Self {
+    fn of(counts: &SyncCounts, expected: Option<u64>) -> Self {
         Self {
             partitions: counts.partitions,
             partitions_done: counts.partitions_done,
             pages: counts.pages,
             objects: counts.seen.values().sum(),
+            total_objects: expected,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
     filter, format,
     listing::ListQuery,
     object::{Shown, Tab},
+    schedule,
     session::Visitor,
     text,
 };
@@ -31,22 +32,41 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let shown = Shown::load(&state, &visitor, &id).await?;
+    let connection = connection_of(&state, &visitor, &shown).await?;
+    let query = ListQuery::of(&uri);
+    page(&state, &visitor, &query, &shown, &connection, None).await
+}
+
+/// The connection of an object that is shown.
+pub(super) async fn connection_of(state: &ApiState, visitor: &Visitor, shown: &Shown) -> Result<Connection, ApiError> {
     let key = shown.object.path.connection().as_str().parse::<ConnectionKey>();
     let key = key.map_err(|_| super::no_such_object())?;
     let connection = state.db.connection_by_key(visitor.caller.sight(), &key).await?;
-    let connection = connection.ok_or_else(super::no_such_object)?;
+    connection.ok_or_else(super::no_such_object)
+}
+
+/// The tab, with why another schedule was refused.
+pub(super) async fn page(
+    state: &ApiState,
+    visitor: &Visitor,
+    query: &ListQuery,
+    shown: &Shown,
+    connection: &Connection,
+    refusal: Option<&schedule::Refusal>,
+) -> Result<Response, ApiError> {
     let connector = state.connectors.by_technology(&connection.technology);
     let facts = connector.as_deref().map(Facts::of);
-    let query = ListQuery::of(&uri);
+    let now = state.clock.now();
     let content = html! {
         @match query.get("saved") {
             "" => {},
             "sync" => p.notice.good role="status" { "Saved. A sync looks for what may be new." },
             _ => p.notice.good role="status" { "Saved." },
         }
-        (view(&connection, facts.as_ref(), &filter::panel(&connection, &shown.object, &visitor), state.clock.now()))
+        (view(connection, facts.as_ref(), &filter::panel(connection, &shown.object, visitor), now))
+        (schedule::view(shown.object.id, connection, visitor, refusal, now))
     };
-    shown.page(&state, &visitor, &query, Tab::Connection, &content).await
+    shown.page(state, visitor, query, Tab::Connection, &content).await
 }
 
 /// What the tab says of a connector.

@@ -9,7 +9,7 @@ use crate::{
     model::{
         connection::{Actor, Address, Connection, ConnectionOptions},
         id::{BulkId, ConnectionId, JobId, ObjectId, PrincipalId},
-        job::{Job, JobState, JobType, SyncCounts},
+        job::{Job, JobState, JobType, SyncCounts, Trigger},
         object::{Facts, Kind, ObjectView, RemoteStatus},
         path::ObjectPath,
         principal::{Permission, Principal},
@@ -107,6 +107,9 @@ pub(super) fn job(object: &ObjectView) -> Job {
         id: JobId::generate(),
         bulk: BulkId::generate(),
         job_type: JobType::ObjectSync { force_recursive: false },
+        trigger: Trigger::Request,
+        parent: None,
+        expected: None,
         connection: object.connection,
         object: object.id,
         object_path: object.path.clone(),
