@@ -88,7 +88,7 @@ async fn what_people_have_stored_meanwhile_stays() {
 
 #[tokio::test]
 async fn two_changes_at_once_are_both_kept() {
-    let (db, keep, connection) = registered().await;
+    let (_db, keep, connection) = registered().await;
     let client = Rotation {
         property: "client".into(),
         was: Some(Zeroizing::new("canary".into())),
