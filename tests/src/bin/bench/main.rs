@@ -27,8 +27,8 @@ struct Arguments {
     /// Only this platform; both otherwise.
     #[arg(long)]
     platform: Vec<platform::Platform>,
-    /// Only these, such as `10000x50`; all three otherwise.
-    #[arg(long, value_name = "TABLESxCOLUMNS")]
+    /// Only these, such as `10000x50`, or `200x5x4` for 200 schemas of five tables; three of one schema otherwise.
+    #[arg(long, value_name = "[SCHEMASx]TABLESxCOLUMNS")]
     only: Vec<String>,
     /// Milliseconds before every answer of the platform; 0 and 30 otherwise.
     #[arg(long)]

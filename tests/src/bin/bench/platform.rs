@@ -47,16 +47,18 @@ impl Platform {
 
     /// Starts one with one schema of this size.
     pub(crate) async fn start(self, scenario: Scenario) -> Result<Running> {
-        let (tables, columns) = (scenario.tables, scenario.columns);
+        let Scenario { schemas, tables, columns } = scenario;
         Ok(match self {
             Self::Databricks => {
-                let metastore = unity_catalog::Shape::one_schema(tables, columns).generate(1);
+                let shape = unity_catalog::Shape { schemas, ..unity_catalog::Shape::one_schema(tables, columns) };
+                let metastore = shape.generate(1);
                 let platform = unity_catalog::UnityCatalog::start(unity_catalog::Options::new(metastore)).await?;
                 platform.warm();
                 Running::Databricks(platform)
             }
             Self::Snowflake => {
-                let account = snowflake::Shape::one_schema(tables, columns).generate(1);
+                let shape = snowflake::Shape { schemas, ..snowflake::Shape::one_schema(tables, columns) };
+                let account = shape.generate(1);
                 Running::Snowflake(snowflake::Snowflake::start(snowflake::Options::new(account)).await?)
             }
         })

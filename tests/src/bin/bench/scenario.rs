@@ -14,17 +14,34 @@ use crate::{
     store::{self, Sizes},
 };
 
-/// One schema with so many tables of so many columns.
+/// So many schemas with so many tables of so many columns.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Scenario {
+    pub(crate) schemas: usize,
+    /// Of each schema.
     pub(crate) tables: usize,
     pub(crate) columns: usize,
 }
 
+impl Scenario {
+    fn all_tables(self) -> usize {
+        self.schemas * self.tables
+    }
+}
+
+impl std::fmt::Display for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.schemas != 1 {
+            write!(f, "{}x", self.schemas)?;
+        }
+        write!(f, "{}x{}", self.tables, self.columns)
+    }
+}
+
 const ALL: [Scenario; 3] = [
-    Scenario { tables: 1, columns: 50 },
-    Scenario { tables: 1_000, columns: 10 },
-    Scenario { tables: 10_000, columns: 50 },
+    Scenario { schemas: 1, tables: 1, columns: 50 },
+    Scenario { schemas: 1, tables: 1_000, columns: 10 },
+    Scenario { schemas: 1, tables: 10_000, columns: 50 },
 ];
 
 /// What one scenario showed at one latency: the median run.
@@ -45,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) peak_memory_mb: f64,
     pub(crate) floor_peak_memory_mb: f64,
     pub(crate) requests: u64,
+    /// Of the first sync, by what its requests would take eight at a time, if nothing but latency counted.
+    pub(crate) of_eight: Option<f64>,
     pub(crate) bytes: u64,
     pub(crate) stored: Sizes,
     pub(crate) second: Second,
@@ -86,8 +105,12 @@ pub(crate) fn chosen(only: &[String]) -> Result<Vec<Scenario>> {
         return Ok(ALL.to_vec());
     }
     let parse = |text: &String| {
-        let (tables, columns) = text.split_once('x').with_context(|| format!("`{text}` is not TABLESxCOLUMNS"))?;
-        Ok(Scenario { tables: tables.parse()?, columns: columns.parse()? })
+        let numbers: Vec<usize> = text.split('x').map(str::parse).collect::<Result<_, _>>().context("numbers")?;
+        match numbers[..] {
+            [tables, columns] => Ok(Scenario { schemas: 1, tables, columns }),
+            [schemas, tables, columns] => Ok(Scenario { schemas, tables, columns }),
+            _ => bail!("`{text}` is neither TABLESxCOLUMNS nor SCHEMASxTABLESxCOLUMNS"),
+        }
     };
     only.iter().map(parse).collect()
 }
@@ -159,9 +182,11 @@ async fn once(platform: &Running, scenario: Scenario, latency_ms: u64, dir: &Pat
     let asked = floor::Arguments::new(platform.platform(), platform.addr(), dir, stored, commits);
     let floor = floor::as_process(&asked).await?;
     let third = third(platform, data.path(), first_columns).await?;
-    ensure!(floor.tables == scenario.tables as u64, "the floor saw {} tables", floor.tables);
+    ensure!(floor.tables == scenario.all_tables() as u64, "the floor saw {} tables", floor.tables);
     let seconds = seconds(&first)?;
     let output = &first["output"];
+    let requests = output["requests"].as_u64().unwrap_or_default();
+    let least = requests as f64 * latency_ms as f64 / 1000.0 / 8.0;
     Ok(Outcome {
         platform: platform.platform(),
         scenario,
@@ -170,10 +195,11 @@ async fn once(platform: &Running, scenario: Scenario, latency_ms: u64, dir: &Pat
         registered_seconds,
         floor_seconds: floor.seconds,
         ratio: seconds / floor.seconds,
-        tables_per_second: scenario.tables as f64 / seconds,
+        tables_per_second: scenario.all_tables() as f64 / seconds,
         peak_memory_mb,
         floor_peak_memory_mb: floor.peak_memory_mb,
-        requests: output["requests"].as_u64().unwrap_or_default(),
+        requests,
+        of_eight: (latency_ms > 0).then(|| seconds / least),
         bytes: output["bytes"].as_u64().unwrap_or_default(),
         stored,
         second,
@@ -203,9 +229,11 @@ fn expect_all(job: &serde_json::Value, scenario: Scenario) -> Result<()> {
     let added = job["output"]["added"].as_object().context("added")?;
     let objects: u64 = added.values().filter_map(serde_json::Value::as_u64).sum();
     // What a connection leaves out is known as well.
-    let objects = objects.min(scenario.tables as u64 + 2);
+    let objects = objects.min((scenario.all_tables() + scenario.schemas + 1) as u64);
     let columns = &job["output"]["columns"]["added"];
-    if objects != scenario.tables as u64 + 2 || columns != &json!(scenario.tables * scenario.columns) {
+    if objects != (scenario.all_tables() + scenario.schemas + 1) as u64
+        || columns != &json!(scenario.all_tables() * scenario.columns)
+    {
         bail!("the first sync brought {added:?} and {columns} columns: {job}");
     }
     Ok(())
