@@ -9,7 +9,7 @@ mod sizes;
 mod ways_in;
 
 use wharfinger::clock::Clock;
-use wharfinger_simulators::snowflake::{Options, Shape, Simulated, Snowflake};
+use wharfinger_simulators::snowflake::{Options, Partitions, Shape, Simulated, Snowflake};
 use wharfinger_tests::{
     TestHost,
     inventory::{differences, of_account, of_host, present},
@@ -21,6 +21,12 @@ const URL: &str = "My%20Account";
 /// A simulated account of this shape.
 async fn account(shape: Shape) -> anyhow::Result<Snowflake> {
     Ok(Snowflake::start(Options::new(shape.generate(7))).await?)
+}
+
+/// The same with results in small parts: every one of them has further partitions or files on the storage.
+async fn account_in_parts(shape: Shape) -> anyhow::Result<Snowflake> {
+    let partitions = Partitions { first_rows: 7, rows: 20, ..Partitions::default() };
+    Ok(Snowflake::start(Options { partitions, ..Options::new(shape.generate(7)) }).await?)
 }
 
 fn shape(databases: usize, schemas: usize, tables: usize, columns: usize) -> Shape {

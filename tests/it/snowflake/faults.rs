@@ -2,10 +2,12 @@
 //! sync mends it) or refused (the sync fails and says why). Whatever happens, nothing is called missing.
 
 use serde_json::{Value, json};
-use wharfinger_simulators::snowflake::{Change, Fault, KeyForm, Method, Rule, Snowflake, Twist, path};
+use wharfinger_simulators::snowflake::{
+    Change, Fault, KeyForm, Method, Rule, Snowflake, Twist, WAREHOUSE, WarehouseState, path,
+};
 use wharfinger_tests::{TestHost, inventory::of_host};
 
-use super::{KEY, URL, account, assert_equal, host, shape};
+use super::{KEY, URL, account_in_parts, assert_equal, host, shape};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -109,6 +111,29 @@ fn cases() -> Vec<Case> {
         ),
         ("driver: the session is not known", DRIVER, Rule::once(tables, twisted(Twist::ForgetSessions)), Retried),
         ("driver: a format nobody asked for", DRIVER, Rule::always(tables, twisted(Twist::Arrow)), Reported),
+        ("driver: a file of the result is not there", DRIVER, Rule::once("/results/", status(404)), Retried),
+        ("driver: the storage is busy", DRIVER, Rule::once("/results/", status(503)), Retried),
+        (
+            "driver: the storage's error as an answer",
+            DRIVER,
+            Rule::once("/results/", twisted(Twist::StorageError)),
+            Retried,
+        ),
+        ("driver: a file breaks off", DRIVER, Rule::once("/results/", Fault::Truncate { after: 20 }), Retried),
+        (
+            "driver: a file that inflates without end",
+            DRIVER,
+            Rule::once("/results/", twisted(Twist::GzipBomb { bytes: 2 << 30 })),
+            Retried,
+        ),
+        ("SQL API: a partition breaks off", SQL_API, Rule::once("partition=1", Fault::Truncate { after: 20 }), Retried),
+        (
+            "SQL API: a partition of a gigabyte",
+            SQL_API,
+            Rule::once("partition=1", twisted(Twist::Huge { bytes: 1 << 30 })),
+            Retried,
+        ),
+        ("SQL API: results are forgotten", SQL_API, Rule::once("partition=1", twisted(Twist::ForgetResults)), Retried),
         ("SQL API: the token is over", SQL_API, Rule::once(tables, Fault::ExpireTokens), Retried),
     ]);
     all
@@ -116,7 +141,7 @@ fn cases() -> Vec<Case> {
 
 /// A registered connection whose every table is known and changes before the faulty sync, so that columns are read.
 async fn registered(method: Method) -> anyhow::Result<(Snowflake, TestHost)> {
-    let platform = account(shape(1, 3, 12, 3)).await?;
+    let platform = account_in_parts(shape(1, 3, 12, 3)).await?;
     let host = host(&platform).await?;
     host.client().register(&platform.payload_for(KEY, method)).await?;
     let tables: Vec<Vec<String>> = platform.read(|account| account.tables().map(|(at, _)| path(&at)).collect());
@@ -181,8 +206,26 @@ async fn what_is_dropped_while_it_is_listed_is_reported_or_missing_in_the_end() 
             Fault::Change { change: Change::Drop { path: path(&[&database, &schema, &table]) } },
         ));
         let job = crawl(&host).await?;
-        assert_eq!(job["state"], "completed", "{job}");
+        assert_eq!((&job["state"], platform.fault_hits()), (&json!("completed"), 1), "{job}");
         host.client().sync(URL).await?;
+        assert_equal(&host, &platform).await?;
+        let found = of_host(host.app().db(), KEY).await?;
+        assert!(!found[&path(&[&database, &schema, &table])].present, "it is missing in the end");
+        host.stop().await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warehouse_that_is_gone_or_locked_costs_nothing_but_requests() -> anyhow::Result<()> {
+    for gone in [true, false] {
+        let (platform, host) = registered(SQL_API).await?;
+        platform.with_model(|account| match gone {
+            true => drop(account.warehouses.remove(WAREHOUSE)),
+            false => account.warehouses.get_mut(WAREHOUSE).expect("it").state = WarehouseState::Locked,
+        });
+        let job = crawl(&host).await?;
+        assert_eq!((&job["state"], &job["output"]["errors"]), (&json!("completed"), &json!([])), "{job}");
         assert_equal(&host, &platform).await?;
         host.stop().await;
     }
@@ -200,7 +243,8 @@ async fn a_right_that_is_lost_in_mid_walk_makes_nothing_missing() -> anyhow::Res
     let tables = format!("SHOW TABLES IN SCHEMA \"{database}\".\"{schema}\"");
     platform.rule(Rule::once(&tables, Fault::Revoke { path: path(&[&database, &schema]) }));
     let job = crawl(&host).await?;
-    assert_eq!(job["state"], "completed", "{job}");
+    assert_eq!((&job["state"], platform.fault_hits()), (&json!("completed"), 1), "{job}");
+    assert_eq!(job["output"]["errors"].as_array().map(Vec::len), Some(1), "it is told: {job}");
     let tables = of_host(host.app().db(), KEY).await?;
     let lost = tables.iter().filter(|(at, entry)| at.len() == 3 && !entry.present).count();
     assert_eq!(lost, 0, "{job}");

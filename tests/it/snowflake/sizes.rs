@@ -2,7 +2,7 @@
 
 use wharfinger_simulators::snowflake::{KeyForm, Method, Names, Shape};
 
-use super::{KEY, URL, account, assert_equal, host, shape};
+use super::{KEY, URL, account, account_in_parts, assert_equal, host, shape};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twelve_thousand_tables_in_one_schema() -> anyhow::Result<()> {
@@ -44,13 +44,16 @@ async fn three_hundred_schemas() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_names_come_through_as_they_are_in_both_protocols() -> anyhow::Result<()> {
     for method in [Method::UserPassword, Method::KeyPair(KeyForm::Pkcs8)] {
-        let platform = account(Shape { names: Names::Odd, ..shape(3, 3, 60, 4) }).await?;
-        let host = host(&platform).await?;
-        host.client().register(&platform.payload_for(KEY, method)).await?;
-        assert_equal(&host, &platform).await?;
-        host.client().sync(URL).await?;
-        assert_equal(&host, &platform).await?;
-        host.stop().await;
+        // Odd are the names of databases in the first, of schemas in the second, of tables in the third.
+        for sizes in [shape(60, 1, 1, 2), shape(1, 60, 2, 2), shape(1, 2, 60, 4)] {
+            let platform = account_in_parts(Shape { names: Names::Odd, ..sizes }).await?;
+            let host = host(&platform).await?;
+            host.client().register(&platform.payload_for(KEY, method)).await?;
+            assert_equal(&host, &platform).await?;
+            host.client().sync(URL).await?;
+            assert_equal(&host, &platform).await?;
+            host.stop().await;
+        }
     }
     Ok(())
 }

@@ -1,18 +1,22 @@
 //! Every way to authenticate, from the payload to the inventory, and what wrong credentials and addresses hear.
 
 use serde_json::{Value, json};
-use wharfinger_simulators::snowflake::{ClientAuth, KeyForm, Method, Options, Snowflake, WAREHOUSE, WarehouseState};
+use wharfinger_simulators::snowflake::{
+    ClientAuth, KeyForm, Method, Options, Privilege, ROLE, Snowflake, WAREHOUSE, WarehouseState,
+};
 
-use super::{KEY, URL, account, assert_equal, host, shape};
+use super::{KEY, URL, account, account_in_parts, assert_equal, host, shape};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_in_finds_everything_and_finds_it_again() -> anyhow::Result<()> {
     let forms = [KeyForm::Pkcs1, KeyForm::Encrypted, KeyForm::EncryptedDes3].map(Method::KeyPair);
     for method in Method::ALL.into_iter().chain(forms) {
-        let platform = account(shape(2, 3, 30, 4)).await?;
+        let platform = account_in_parts(shape(2, 3, 30, 4)).await?;
         let host = host(&platform).await?;
         host.client().register(&platform.payload_for(KEY, method)).await?;
         assert_equal(&host, &platform).await?;
+        assert!(platform.traffic().chunks.requests > 20, "{:?}", platform.traffic());
+        assert_eq!(platform.counters().leaks, 0, "no credential went to the storage");
         // What was issued is gone with the process; what rotates was kept.
         let host = host.restart().await?;
         host.client().sync(URL).await?;
@@ -148,7 +152,12 @@ async fn one_account_is_registered_once() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_check_names_each_missing_privilege_with_its_grant() -> anyhow::Result<()> {
     let platform = account(shape(2, 2, 4, 2)).await?;
-    platform.with_model(|account| account.warehouses.get_mut(WAREHOUSE).expect("it").state = WarehouseState::Locked);
+    platform.with_model(|account| {
+        account.warehouses.get_mut(WAREHOUSE).expect("it").state = WarehouseState::Locked;
+        // Databases and schemas may be used, tables are only selected from.
+        let role = account.roles.get_mut(ROLE).expect("role");
+        role.grants.retain(|grant| grant.privilege != Privilege::References);
+    });
     let host = host(&platform).await?;
     let answer = host.client().post("/data/connection/test", &platform.payload(KEY)).await?.expect(200)?;
     let checks = answer.json["checks"].as_array().cloned().unwrap_or_default();
@@ -157,7 +166,12 @@ async fn a_check_names_each_missing_privilege_with_its_grant() -> anyhow::Result
     assert_eq!(of("password")[0]["status"], "warning", "{}", answer.text);
     let warehouse = of("warehouse")[0];
     assert_eq!(warehouse["status"], "warning", "{}", answer.text);
-    let hint = warehouse["hint"].as_str().unwrap_or_default();
+    let hint = |check: &Value| check["hint"].as_str().unwrap_or_default().to_owned();
+    let hints: Vec<String> = checks.iter().map(hint).collect();
+    let database = platform.read(|account| account.databases.keys().next().cloned()).expect("a database");
+    let grant = format!("GRANT REFERENCES ON ALL TABLES IN SCHEMA \"{database}\".");
+    assert!(hints.iter().any(|hint| hint.contains(&grant)), "`{grant}` is not in {}", answer.text);
+    let hint = hint(warehouse);
     assert!(hint.contains("GRANT USAGE ON WAREHOUSE \"INVENTORY_WH\" TO ROLE \"INVENTORY\""), "{}", answer.text);
     host.stop().await;
     Ok(())

@@ -189,11 +189,12 @@ impl Ledger<'_, '_> {
         self.doubt(id, listing, &unseen)
     }
 
-    /// Whether this job has closed the container before.
+    /// Whether this job has closed the container since it began: one that had to begin again lists everything anew.
     fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
         let listed = self.rows.listed.get((container, namespace))?;
         let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
-        Ok(listed.is_some_and(|listed| listed.job == self.job_id))
+        let began = self.job.started_at.unwrap_or(i64::MIN);
+        Ok(listed.is_some_and(|listed| listed.job == self.job_id && listed.at >= began))
     }
 
     /// Known and present children of a container that no page of this job has carried. What is left out is none of them:
