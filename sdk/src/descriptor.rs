@@ -88,7 +88,8 @@ pub struct FromResponse {
     pub at: String,
     /// What their hosts end with, beginning with a dot. The connection's own host always fits, with whatever port.
     pub host_suffixes: Vec<String>,
-    /// JSON pointers to texts, or to objects of texts, in the same answer: values that headers of the request may have.
+    /// Headers that the request may have because the same answer gives them: JSON pointers to objects of header names and
+    /// values, or `name=/pointer` to a text that is the value of this header.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub header_values: Vec<String>,
     /// Headers that it may have with just this value.

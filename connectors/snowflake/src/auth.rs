@@ -31,14 +31,23 @@ pub(crate) fn authentication() -> Authentication {
 }
 
 /// Statements that only read. `SYSTEM$` functions cancel queries and mint tokens, sequences move on when they are read,
-/// and the others make URLs that let everybody read files.
-pub(super) fn reads_only(at: &str) -> BodyGuard {
+/// `IDENTIFIER` makes names of texts, and the others make URLs that let everybody read files. Nothing goes along but what
+/// is sent: parameters could allow several statements.
+pub(super) fn reads_only(at: &str, keys: &[&str]) -> BodyGuard {
     BodyGuard {
         at: at.to_owned(),
         verbs: ["SHOW", "SELECT", "DESCRIBE"].map(str::to_owned).into(),
-        without: ["SYSTEM$", "NEXTVAL", "GET_PRESIGNED_URL", "BUILD_SCOPED_FILE_URL", "BUILD_STAGE_FILE_URL"]
-            .map(str::to_owned)
-            .into(),
+        without: [
+            "SYSTEM$",
+            "IDENTIFIER(",
+            "NEXTVAL",
+            "GET_PRESIGNED_URL",
+            "BUILD_SCOPED_FILE_URL",
+            "BUILD_STAGE_FILE_URL",
+        ]
+        .map(str::to_owned)
+        .into(),
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         // Names may end in one.
         backslash: Some(Backslash::Texts),
     }
@@ -209,7 +218,7 @@ fn token_exchange(url: Urls, form: &[(&str, &str)]) -> Exchange {
 fn bearer(token: &str, kind: &str) -> Apply {
     Apply {
         to: vec![
-            target(api::STATEMENTS, "POST", Some(reads_only("/statement"))),
+            target(api::STATEMENTS, "POST", Some(reads_only("/statement", &api::KEYS))),
             target(&format!("{}/*", api::STATEMENTS), "GET", None),
             target(&format!("{}/*/cancel", api::STATEMENTS), "POST", None),
         ],

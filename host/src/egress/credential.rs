@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::{
     context::{Context, Grants, With},
     error::{SendError, SendErrorKind},
-    exchange::{Means, sensitive},
+    exchange::{self, Means, sensitive},
     keep::Keep,
     recipe::{Action, Recipe},
     reflect::Needles,
@@ -197,6 +197,16 @@ impl Credential {
             headers.push((parsed, sensitive(&text).ok_or_else(invalid)?));
         }
         Ok(headers)
+    }
+
+    /// What an answer to a request with this grant says, for the operator.
+    pub(super) fn words(&self, grant: &Grant, body: &[u8]) -> String {
+        let context = self.context();
+        // An answer that is read piece by piece has not been searched yet.
+        if grant.needles.found_in(body) {
+            return exchange::WITHHELD.to_owned();
+        }
+        exchange::words(body, &With { context: &context, grants: &grant.values })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -183,12 +183,12 @@ fn refused(exchange: &Exchange, with: &With<'_>, answer: &Answer) -> SendError {
         },
     };
     let words: Vec<String> = [code, text(&exchange.fail.message)].into_iter().flatten().collect();
-    // Searched before it is shortened: a part of a secret is too much as well.
-    let said = if repeats_secret(&words.join(": "), exchange, with, answer) {
-        "(withheld: it repeats a secret)".to_owned()
-    } else {
-        words.iter().map(|text| tell(text)).collect::<Vec<_>>().join(": ")
-    };
+    let issued = exchange.take.values().filter(|take| take.secret);
+    let issued: Vec<Zeroizing<String>> =
+        issued.filter_map(|take| answer.json.pointer(&take.at).and_then(scalar)).map(Zeroizing::new).collect();
+    // What it was sent, what it issued before, and what it issues in this very answer.
+    let secrets: Vec<&str> = with.secrets().chain(issued.iter().map(|secret| secret.as_str())).collect();
+    let said = told(&words, &secrets);
     let message = format!("the platform refused to authenticate this connection (HTTP {})", answer.status);
     let mut error = SendError::new(kind, &message).for_operator(format!("{message}: {said}"));
     error.retry_after = retry::retry_after(&answer.headers);
@@ -198,12 +198,20 @@ fn refused(exchange: &Exchange, with: &With<'_>, answer: &Answer) -> SendError {
 /// Shortest secret that is searched for in a platform's words; shorter ones would be found in any text.
 const MIN_SECRET: usize = 4;
 
-/// Whether a platform's words hold what it was sent, what it issued before, or what it issues in this very answer.
-fn repeats_secret(text: &str, exchange: &Exchange, with: &With<'_>, answer: &Answer) -> bool {
-    let issued = exchange.take.values().filter(|take| take.secret);
-    let issued: Vec<Zeroizing<String>> =
-        issued.filter_map(|take| answer.json.pointer(&take.at).and_then(scalar)).map(Zeroizing::new).collect();
-    let secrets: Vec<&str> = with.secrets().chain(issued.iter().map(|secret| secret.as_str())).collect();
+/// A platform's words for the operator; none of them where they repeat a secret.
+fn told(words: &[String], secrets: &[&str]) -> String {
+    // Searched before it is shortened: a part of a secret is too much as well.
+    if repeats_secret(&words.join(": "), secrets) {
+        return WITHHELD.to_owned();
+    }
+    words.iter().map(|text| tell(text)).collect::<Vec<_>>().join(": ")
+}
+
+/// In place of words that repeat a secret.
+pub(super) const WITHHELD: &str = "(withheld: it repeats a secret)";
+
+/// Whether a platform's words hold a secret.
+fn repeats_secret(text: &str, secrets: &[&str]) -> bool {
     // Some platforms change the case of what they repeat.
     let folded = Zeroizing::new(text.to_lowercase());
     let plain = |secret: &&str| {
@@ -216,19 +224,18 @@ fn repeats_secret(text: &str, exchange: &Exchange, with: &With<'_>, answer: &Ans
 /// Longest answer whose words are told.
 const MAX_WORDS: usize = 16 * 1024;
 
+/// Names under which answers of all kinds tell what went wrong, in lower case.
+const TELLING: [&str; 7] = ["code", "message", "error", "error_description", "errorcode", "error_code", "description"];
+
 /// The code and the message in an answer whose form nobody declared: what stands at its top under a name that says so.
-/// Answers are searched for secrets before.
-pub(super) fn words(body: &[u8]) -> String {
+pub(super) fn words(body: &[u8], with: &With<'_>) -> String {
     if body.len() > MAX_WORDS {
         return String::new();
     }
     let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else { return String::new() };
-    let telling = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        ["code", "message", "error", "description"].iter().any(|word| name.contains(word))
-    };
+    let telling = |name: &str| TELLING.iter().any(|word| name.eq_ignore_ascii_case(word));
     let said = fields.iter().filter(|(name, _)| telling(name)).filter_map(|(_, value)| scalar(value));
-    said.map(|text| tell(&text)).collect::<Vec<_>>().join(": ")
+    told(&said.collect::<Vec<_>>(), &with.secrets().collect::<Vec<_>>())
 }
 
 /// What may be told of a platform's words: no control characters, no long texts, and nothing that could be a token.
@@ -315,5 +322,23 @@ mod tests {
         let late = format!("{} pa55", "x ".repeat(300));
         assert!(told(late).ends_with("(withheld: it repeats a secret)"));
         assert!(told("wrong password".to_owned()).ends_with("denied: wrong password"));
+    }
+
+    #[test]
+    fn words_stand_under_names_that_say_so_and_repeat_no_secret() {
+        let context = context("pa55");
+        let grants: Grants =
+            [("first".to_owned(), Known { text: Zeroizing::new("issued".to_owned()), secret: true })].into();
+        let with = With { context: &context, grants: &grants };
+        for (json, said) in [
+            (serde_json::json!({"errorCode": "A1", "Message": "no", "data": null}), "no: A1"),
+            (serde_json::json!({"error": 7, "error_description": "why"}), "7: why"),
+            (serde_json::json!({"barcode": "a", "encoded": "b", "error_token": "c", "errors": "d"}), ""),
+            (serde_json::json!({"code": "390100", "message": "wrong PA55 given"}), WITHHELD),
+            (serde_json::json!({"description": "the Issued one"}), WITHHELD),
+            (serde_json::json!({"message": format!("{} pa55", "x ".repeat(300))}), WITHHELD),
+        ] {
+            assert_eq!(words(json.to_string().as_bytes(), &with), said, "{json}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(super) use pointer::{Pointer, Texts};
 /// Addresses that one operation remembers.
 const MAX_ADDRESSES: usize = 10_000;
 
-/// Bytes of them, and of the values that their headers may have.
+/// Bytes of them, and of the headers that go along.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Longest answer that is looked into.
@@ -44,14 +44,15 @@ struct Inside {
 
 /// What may go along with the request to an address.
 pub(super) struct Leave {
-    values: HashSet<String>,
+    /// Names in lower case, and values.
+    headers: HashSet<(String, String)>,
     constants: BTreeMap<String, String>,
 }
 
 /// What stands in an answer.
 struct Found {
     urls: Vec<String>,
-    values: Vec<String>,
+    headers: Vec<(String, String)>,
 }
 
 impl Named {
@@ -78,9 +79,9 @@ impl Named {
     fn remember(&self, rule: &FromResponse, places: &Places, found: Found) -> Result<(), SendError> {
         // What is inside is whole between any two statements.
         let mut inside = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let values: usize = found.values.iter().map(String::len).sum();
-        let leave = Arc::new(Leave { values: found.values.into_iter().collect(), constants: rule.headers.clone() });
-        inside.bytes += values;
+        inside.bytes += found.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        let headers = found.headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
+        let leave = Arc::new(Leave { headers, constants: rule.headers.clone() });
         for address in found.urls {
             let allowed =
                 url::canonical(&address).is_ok_and(|(_, origin)| places.may_be_named(&origin, &rule.host_suffixes));
@@ -102,13 +103,13 @@ impl Named {
 }
 
 impl Leave {
-    /// Whether a header may have this value. Names are in lower case.
+    /// Whether a header may have this value: it is for the answer to say which one has which. Names are in lower case.
     pub(super) fn allows(&self, name: &str, value: &str) -> bool {
         // Said out, because even what is accepted could tell something.
         const ACCEPT: [&str; 6] =
             ["*/*", "application/json", "application/octet-stream", "application/xml", "text/csv", "text/plain"];
         (name == "accept" && ACCEPT.contains(&value))
-            || self.values.contains(value)
+            || self.headers.contains(&(name.to_owned(), value.to_owned()))
             || self.constants.get(name).is_some_and(|constant| constant == value)
     }
 }
@@ -122,17 +123,24 @@ impl fmt::Debug for Named {
 
 fn find(rule: &FromResponse, body: &[u8]) -> Result<Found, SendError> {
     let mut urls = Texts::new(MAX_ADDRESSES, MAX_BYTES);
-    let mut values = Texts::new(MAX_ADDRESSES, MAX_BYTES);
+    let mut headers = Texts::new(MAX_ADDRESSES, MAX_BYTES);
     // What is not JSON names nothing.
     if let Some(pointer) = Pointer::parse(&rule.at) {
-        pointer.texts(body, &mut urls);
+        pointer.texts("", body, &mut urls);
     }
     if !urls.found.is_empty() {
-        for pointer in rule.header_values.iter().filter_map(|text| Pointer::parse(text)) {
-            pointer.texts_and_objects(body, &mut values);
+        for (name, at) in rule.header_places() {
+            match (Pointer::parse(at), name) {
+                (Some(pointer), Some(name)) => pointer.texts(name, body, &mut headers),
+                (Some(pointer), None) => pointer.members(body, &mut headers),
+                (None, _) => {}
+            }
         }
     }
-    if urls.full || values.full { Err(too_many()) } else { Ok(Found { urls: urls.found, values: values.found }) }
+    if urls.full || headers.full {
+        return Err(too_many());
+    }
+    Ok(Found { urls: urls.found.into_iter().map(|(_, url)| url).collect(), headers: headers.found })
 }
 
 fn too_many() -> SendError {

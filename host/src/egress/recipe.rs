@@ -360,7 +360,8 @@ pub struct FromResponse {
     pub at: String,
     /// What their hosts end with, beginning with a dot. The connection's own host always fits, with whatever port.
     pub host_suffixes: Vec<String>,
-    /// JSON pointers to texts, or to objects of texts, in the same answer: values that headers of the request may have.
+    /// Headers that the same answer gives: JSON pointers to objects of header names and values, or `name=/pointer` to a
+    /// text that is the value of this header.
     #[serde(default)]
     pub header_values: Vec<String>,
     /// Headers that it may have with just this value, by their names in lower case.
@@ -376,9 +377,12 @@ pub struct BodyRule {
     pub at: String,
     /// What it may begin with.
     pub verbs: Vec<String>,
-    /// What must not stand in it outside of single-quoted texts, in whatever case.
+    /// What must not stand in it outside of single-quoted texts, in whatever case and with whatever blanks between.
     #[serde(default)]
     pub without: Vec<String>,
+    /// The only keys that the object may have at its top; any if there are none here.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// Where a backslash escapes. None: nobody says, and the statement must be a single one either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backslash: Option<Backslash>,
@@ -390,6 +394,17 @@ pub struct BodyRule {
 pub enum Backslash {
     /// In single-quoted texts; names in double quotes take it as it is.
     Texts,
+}
+
+impl FromResponse {
+    /// Pointers to the headers that an answer gives, with a header's name where there is a text and no object.
+    pub(super) fn header_places(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        self.header_values.iter().map(|text| match text.split_once('=') {
+            // A pointer may hold the sign too.
+            Some((name, pointer)) if !text.starts_with('/') => (Some(name), pointer),
+            _ => (None, text.as_str()),
+        })
+    }
 }
 
 impl Recipe {

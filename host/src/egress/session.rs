@@ -139,7 +139,7 @@ pub struct Budget {
     pub max_response: usize,
     /// Repeats left, shared by all requests of the operation.
     pub retries: std::sync::atomic::AtomicU32,
-    /// Requests sent, repeats and token requests included.
+    /// Requests made, repeats, token requests and refused ones included.
     pub requests: std::sync::atomic::AtomicU64,
     /// Bytes of answers, as they came over the wire after decompression.
     pub bytes: std::sync::atomic::AtomicU64,

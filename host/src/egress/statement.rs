@@ -1,9 +1,10 @@
 //! A guard on bodies: one statement that begins with one of a few verbs.
 //!
 //! The host does not know the platform's dialect, so a statement is read in every dialect at once: whether a backslash
-//! escapes, whether `//` and `#` begin a comment, whether dollars and brackets quote, whether comments nest. It passes
-//! only if it is one whole statement in all of them, so that no reading of it hides a second one. Words that it must not
-//! hold are looked for in whatever any of them takes for something else than a single-quoted text.
+//! escapes, and whether brackets quote. It passes only if it is one whole statement in all of them, so that no reading of
+//! it hides a second one. Comments, and texts between dollars, are refused: where they begin and end differs too much.
+//! Words that the statement must not hold are looked for in whatever any of them takes for something else than a
+//! single-quoted text.
 
 use std::collections::HashSet;
 
@@ -17,22 +18,30 @@ use super::recipe::{Backslash, BodyRule};
 
 /// Bits of a dialect.
 const BACKSLASH: u8 = 1;
-const SLASHES: u8 = 2;
-const HASH: u8 = 4;
-const DOLLARS: u8 = 8;
-const NESTED: u8 = 16;
-const BRACKETS: u8 = 32;
-/// `--` begins a comment only with a space behind it.
-const SPACED_DASHES: u8 = 64;
-const DIALECTS: u8 = 128;
+const BRACKETS: u8 = 2;
+const DIALECTS: u8 = 4;
+
+/// What begins a comment in some dialect.
+const COMMENTS: [&[u8]; 4] = [b"--", b"//", b"#", b"/*"];
+
+/// Longest body that is looked at.
+const MAX_BODY: usize = 256 * 1024;
 
 /// Longest statement that is looked at.
 const MAX_STATEMENT: usize = 128 * 1024;
 
 /// Whether the body is what the rule asks for, or why not.
 pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static str> {
-    let Strict(json) = serde_json::from_slice(body.unwrap_or_default())
+    let body = body.unwrap_or_default();
+    if body.len() > MAX_BODY {
+        return Err("the body is longer than 256 KiB");
+    }
+    let Strict(json) = serde_json::from_slice(body)
         .map_err(|_| "the body must be JSON in which no key occurs twice, in whatever case")?;
+    let known = |keys: &serde_json::Map<String, Value>| keys.keys().all(|key| rule.keys.contains(key));
+    if !rule.keys.is_empty() && !json.as_object().is_some_and(known) {
+        return Err("the body holds a key that the credential's scope does not name");
+    }
     let Some(Value::String(statement)) = json.pointer(&rule.at) else {
         return Err("the body holds no statement where the credential's scope expects one");
     };
@@ -52,7 +61,7 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
         Some(Backslash::Texts) => quote == b'\'',
     };
     if !dialects(text).all(|dialect| is_single(text.as_bytes(), dialect, escapes, &mut outside)) {
-        return Err("the body must hold one statement that no dialect of SQL could read as several");
+        return Err("the body must hold one statement without comments that no dialect of SQL could read as several");
     }
     if !rule.without.is_empty() && outside.hold(text, &rule.without) {
         return Err("the statement holds a word that the credential's scope forbids");
@@ -62,40 +71,39 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
 
 /// The dialects that differ in this text: those without the bits of which nothing stands in it read it as others do.
 fn dialects(text: &str) -> impl Iterator<Item = u8> {
-    let bits = [
-        (BACKSLASH, "\\"),
-        (SLASHES, "//"),
-        (HASH, "#"),
-        (DOLLARS, "$"),
-        (NESTED, "/*"),
-        (BRACKETS, "["),
-        (SPACED_DASHES, "--"),
-    ];
+    let bits = [(BACKSLASH, "\\"), (BRACKETS, "[")];
     let present = bits.iter().filter(|(_, mark)| text.contains(mark)).fold(0, |all, (bit, _)| all | bit);
     (0..DIALECTS).filter(move |dialect| dialect & !present == 0)
 }
 
-/// The bytes that stand outside of single-quoted texts in at least one dialect.
-struct Outside(Vec<bool>);
+/// Where bytes stand in at least one dialect.
+struct Outside {
+    /// Outside of single-quoted texts.
+    texts: Vec<bool>,
+    /// Outside of quotes of any kind.
+    quotes: Vec<bool>,
+}
 
 impl Outside {
     fn none_of(text: &str) -> Self {
-        Self(vec![false; text.len()])
+        Self { texts: vec![false; text.len()], quotes: vec![false; text.len()] }
     }
 
-    fn add(&mut self, range: std::ops::Range<usize>) {
-        self.0[range].fill(true);
-    }
-
-    /// Whether one of the words stands there, in whatever case.
+    /// Whether one of the words stands there, in whatever case, and with whatever blanks in it outside of quotes.
     fn hold(&self, text: &str, words: &[String]) -> bool {
         // Quotes are single bytes, so what is left out begins and ends between characters.
-        let bytes: Vec<u8> = text.bytes().zip(&self.0).map(|(byte, out)| if *out { byte } else { b'\'' }).collect();
-        let folded = folded(&String::from_utf8_lossy(&bytes));
+        let seen = text.char_indices().filter(|(at, c)| !(self.quotes[*at] && is_blank(*c)));
+        let seen: String = seen.map(|(at, c)| if self.texts[at] { c } else { '\'' }).collect();
+        let folded = folded(&seen);
         // A name whose characters are written as numbers could be any name.
         let numbered = folded.contains("u&\"") || folded.contains("u&'");
         numbered || words.iter().any(|word| folded.contains(&self::folded(word)))
     }
+}
+
+/// Whether somebody could take the character for a space, or for nothing.
+fn is_blank(c: char) -> bool {
+    if c.is_ascii() { !c.is_ascii_graphic() } else { !c.is_alphanumeric() }
 }
 
 /// By way of upper case, which brings letters like the long s to their plain form.
@@ -103,8 +111,8 @@ fn folded(text: &str) -> String {
     text.to_uppercase().to_lowercase()
 }
 
-/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed. `escapes`:
-/// within which quotes a backslash may escape.
+/// Whether nothing separates, chains or hides statements outside quotes, and all of those are closed. `escapes`: within
+/// which quotes a backslash may escape.
 fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &mut Outside) -> bool {
     let mut rest = text;
     while let Some(&byte) = rest.first() {
@@ -112,19 +120,18 @@ fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &m
         let next = match byte {
             b';' | 0 => return false,
             b'-' if rest.starts_with(b"->>") => return false,
+            _ if COMMENTS.iter().any(|begin| rest.starts_with(begin)) => return false,
+            b'$' if is_dollar_quote(&rest[1..]) => return false,
             b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && escapes(byte)),
             b'[' if has(BRACKETS) => quoted(rest, b']', false),
-            b'$' if has(DOLLARS) => dollars(rest),
-            b'-' if rest.starts_with(b"--") && (!has(SPACED_DASHES) || spaced(&rest[2..])) => Some(line_end(rest)),
-            b'/' if has(SLASHES) && rest.starts_with(b"//") => Some(line_end(rest)),
-            b'#' if has(HASH) => Some(line_end(rest)),
-            b'/' if rest.starts_with(b"/*") => comment(&rest[2..], has(NESTED)),
             _ => Some(&rest[1..]),
         };
         let Some(next) = next else { return false };
         let (begin, end) = (text.len() - rest.len(), text.len() - next.len());
         // The quotes themselves stay, so that what stands before a text and what stands after it never join.
-        outside.add(if byte == b'\'' { begin..begin + 1 } else { begin..end });
+        outside.texts[begin..if byte == b'\'' { begin + 1 } else { end }].fill(true);
+        // What is quoted has two quotes at least.
+        outside.quotes[begin] |= end - begin == 1;
         rest = next;
     }
     true
@@ -142,42 +149,11 @@ fn quoted(text: &[u8], quote: u8, backslash: bool) -> Option<&[u8]> {
     None
 }
 
-/// What follows a text between two times `$$` or `$word$`; what follows the dollar where none begins here.
-fn dollars(text: &[u8]) -> Option<&[u8]> {
-    let word = text[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-    if text.get(word + 1) != Some(&b'$') {
-        return Some(&text[1..]);
-    }
-    let (mark, rest) = text.split_at(word + 2);
-    memchr::memmem::find(rest, mark).map(|end| &rest[end + mark.len()..])
-}
-
-fn spaced(text: &[u8]) -> bool {
-    text.first().is_none_or(u8::is_ascii_whitespace)
-}
-
-fn line_end(text: &[u8]) -> &[u8] {
-    memchr::memchr2(b'\n', b'\r', text).map_or(&[], |end| &text[end..])
-}
-
-fn comment(text: &[u8], nested: bool) -> Option<&[u8]> {
-    let (mut depth, mut at) = (1_usize, 0);
-    while at < text.len() {
-        let rest = &text[at..];
-        if rest.starts_with(b"*/") {
-            depth -= 1;
-            at += 2;
-            if depth == 0 {
-                return Some(&text[at..]);
-            }
-        } else if nested && rest.starts_with(b"/*") {
-            depth += 1;
-            at += 2;
-        } else {
-            at += 1;
-        }
-    }
-    None
+/// Whether a text between two times `$$` or `$word$` may begin with the dollar before this. Some dialects know no such
+/// texts, and some take dollars for letters.
+fn is_dollar_quote(text: &[u8]) -> bool {
+    let word = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_' || !b.is_ascii();
+    text.iter().find(|b| !word(b)) == Some(&b'$')
 }
 
 /// JSON in which no key occurs twice: of two readers one might take the first and one the last. Some readers do not
@@ -253,6 +229,7 @@ mod tests {
             at: "/statement".into(),
             verbs: vec!["SHOW".into(), "SELECT".into()],
             without: Vec::new(),
+            keys: Vec::new(),
             backslash: None,
         }
     }
@@ -270,10 +247,11 @@ mod tests {
             "  \n\tSELECT 1",
             "SELECT * FROM t WHERE a = 'x;y' AND b = 'it''s'",
             "SELECT(1)",
-            "SELECT a /* one; two */ FROM t",
             "SHOW",
-            "SELECT 1 -- done",
             "SELECT a->'b' FROM t",
+            "SELECT a - -1 / b, $1, a$b FROM \"a--b\"",
+            "SELECT '#', '//', '--', '/*', '$$' FROM \"a/*b\".\"#\".\"$a$\"",
+            "SHOW TABLES IN `a--b`.`//`",
         ] {
             assert!(passes(statement), "{statement}");
         }
@@ -300,7 +278,22 @@ mod tests {
             "SELECT $$ ; $$",
             "SELECT $a$'$a$; DROP TABLE t --'",
             "SELECT [a'b]; DROP TABLE t --'",
+            "SELECT 1 AS x$a$, $$ $a$ ' $$; DROP TABLE t --'",
+            "SELECT 1 AS a$$, $$ ' $$; DROP TABLE t --'",
+            "SELECT $a$",
+            "SELECT $\u{e9}$ 1",
+            "SELECT [$$]",
             "SELECT 1--; DROP TABLE t",
+            "SELECT 1 -- done",
+            "SELECT 1 // done",
+            "SELECT 1 # done",
+            "SELECT a#b",
+            "SELECT a /* one */ FROM t",
+            "SELECT /*! 1 */",
+            "SELECT 1 -- \r, '\n; DROP TABLE t -- '",
+            "SELECT 1 // \\\n; DROP TABLE t",
+            "SELECT [a--b]",
+            "SELECT '\\'--'",
             "SELECT /* /* */ ; DROP TABLE t /* */ */ 1",
             "SELECT 'open",
             "SELECT \"open",
@@ -348,6 +341,8 @@ mod tests {
             "SELECT 'a\\\\', 'SYSTEM$X'",
             "SELECT 'SYS' || 'TEM$'",
             "SELECT SYSTEM'$' FROM t",
+            "SHOW TABLES IN \"Identifier (old)\"",
+            "SELECT 'IDENTIFIER ('",
         ] {
             assert!(passes(statement), "{statement}");
         }
@@ -355,19 +350,18 @@ mod tests {
             "SELECT SYSTEM$CANCEL_QUERY('x')",
             "SELECT system$cancel_query('x')",
             "SELECT \"SYSTEM$CANCEL_QUERY\"('x')",
-            "SELECT 1 /* SYSTEM$X */",
-            "SELECT 1 -- System$x",
             "SELECT `SYSTEM$X`()",
             "SELECT [SYSTEM$X]",
-            "SELECT $$ SYSTEM$X $$",
+            "SELECT SYSTEM $X",
             "SELECT 'a', SYSTEM$X, 'b'",
             "SELECT '\\' SYSTEM$X, '",
             "SELECT '\\'', SYSTEM$X, '\\''",
             "SELECT 'a\\', SYSTEM$X, '",
             "SELECT \"'\" SYSTEM$X \"'\"",
-            "SELECT /* ' */ SYSTEM$X /* ' */",
             "SELECT \u{17f}y\u{17f}tem$x()",
             "SELECT IDENTIFIER('SYSTEM$X')()",
+            "SELECT IDENTIFIER ('SYSTEM$X')()",
+            "SELECT identifier \t\r\n\u{a0}\u{200b}\u{1} ('SYSTEM$X')()",
             "SELECT U&\"\\0053YSTEM$X\"()",
             "SELECT u&\"x\"",
         ] {
@@ -387,6 +381,37 @@ mod tests {
             assert_eq!(check(&rule, Some(body.as_bytes())), Ok(()), "{quote}");
             assert!(begun.elapsed() < std::time::Duration::from_millis(500), "{quote} {:?}", begun.elapsed());
         }
+    }
+
+    #[test]
+    fn only_named_keys_may_stand_beside_the_statement() {
+        let rule = BodyRule { keys: vec!["statement".into(), "role".into()], ..rule() };
+        for (body, fits) in [
+            (serde_json::json!({"statement": "SELECT 1"}), true),
+            (serde_json::json!({"statement": "SELECT 1", "role": {"a": 1}}), true),
+            (serde_json::json!({"statement": "SELECT 1", "parameters": {"MULTI_STATEMENT_COUNT": "0"}}), false),
+            (serde_json::json!({"statement": "SELECT 1", "Role": "R"}), false),
+            (serde_json::json!(["SELECT 1"]), false),
+        ] {
+            assert_eq!(check(&rule, Some(body.to_string().as_bytes())).is_ok(), fits, "{body}");
+        }
+        let list = BodyRule { at: "/0".into(), ..rule };
+        assert!(check(&list, Some(b"[\"SELECT 1\"]")).is_err());
+    }
+
+    #[test]
+    fn long_bodies_are_not_read() {
+        let padded = |length: usize| {
+            let mut body = serde_json::json!({"statement": "SELECT 1"}).to_string().into_bytes();
+            body.resize(length, b' ');
+            check(&rule(), Some(&body))
+        };
+        assert_eq!(padded(MAX_BODY), Ok(()));
+        assert_eq!(padded(MAX_BODY + 1), Err("the body is longer than 256 KiB"));
+        let statement = serde_json::json!({"statement": format!("SELECT '{}'", "x".repeat(MAX_STATEMENT))}).to_string();
+        assert_eq!(check(&rule(), Some(statement.as_bytes())), Err("the statement is longer than 128 KiB"));
+        // Too long to be read, whether it could be or not.
+        assert_eq!(check(&rule(), Some(&vec![b'['; MAX_BODY + 1])), Err("the body is longer than 256 KiB"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use super::{
     session::Budget,
 };
 
-/// Requests that one operation may send, repeats and token requests included: far more than any run of a connector
-/// needs, and an end to one that asks for ever.
+/// Requests that one operation may make, repeats, token requests and refused ones included: far more than any run of a
+/// connector needs, and an end to one that asks for ever.
 const MAX_REQUESTS: u64 = 10_000;
 
 /// Bytes of answers that one operation may receive, decompressed: 4 GiB.
@@ -67,12 +67,7 @@ impl Wire {
         if budget.bytes.load(Ordering::Relaxed) > MAX_BYTES {
             return Err(too_many_bytes());
         }
-        let one_more = |sent: u64| (sent < MAX_REQUESTS).then_some(sent + 1);
-        if budget.requests.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
-            return Err(exhausted(format!(
-                "the operation has sent {MAX_REQUESTS} requests, which is all that one may"
-            )));
-        }
+        count_request(budget)?;
         in_time(budget, request.send()).await?.map_err(|error| failed(&error))
     }
 
@@ -85,6 +80,25 @@ impl Wire {
         };
         self.filter.check(address).map_err(|denied| denial(&denied))
     }
+}
+
+/// Takes one request from those that the operation may still make.
+pub(super) fn count_request(budget: &Budget) -> Result<(), Failed> {
+    let one_more = |made: u64| (made < MAX_REQUESTS).then_some(made + 1);
+    budget
+        .requests
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+        .map(drop)
+        .map_err(|_| too_many_requests())
+}
+
+/// Whether the operation may make another request.
+pub(super) fn check_requests(budget: &Budget) -> Result<(), Failed> {
+    if budget.requests.load(Ordering::Relaxed) < MAX_REQUESTS { Ok(()) } else { Err(too_many_requests()) }
+}
+
+fn too_many_requests() -> Failed {
+    exhausted(format!("the operation has made {MAX_REQUESTS} requests, which is all that one may"))
 }
 
 /// The next piece of a body; none at its end.

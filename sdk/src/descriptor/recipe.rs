@@ -276,7 +276,8 @@ pub struct Target {
     pub body: Option<BodyGuard>,
 }
 
-/// Demands a body with one statement that begins with one of these verbs.
+/// Demands a body of at most 256 KiB with one statement that begins with one of these verbs and holds no comments, nor
+/// texts between dollars.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BodyGuard {
@@ -284,9 +285,13 @@ pub struct BodyGuard {
     pub at: String,
     /// Verbs in upper case.
     pub verbs: Vec<String>,
-    /// What must not occur in it outside of single-quoted texts, in whatever case: for functions that do more than read.
+    /// What must not occur in it outside of single-quoted texts, in whatever case and with whatever blanks between: for
+    /// functions that do more than read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// The only keys that the body may have at its top, that of the statement among them. Unless given, any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// Where the platform's SQL takes a backslash as an escape. Unless given, a statement must be a single one whether it
     /// is or not, so that a name in double quotes may not end in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub(super) fn user_password() -> Recipe {
         release: Some(ExchangeStep { exchange: logout() }),
         apply: Apply {
             to: vec![
-                target(driver::QUERY, "POST", Some(reads_only("/sqlText"))),
+                target(driver::QUERY, "POST", Some(reads_only("/sqlText", &driver::KEYS))),
                 target(driver::RESULT, "GET", None),
                 target(driver::ABORT, "POST", None),
             ],

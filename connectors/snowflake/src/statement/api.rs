@@ -16,6 +16,8 @@ use crate::{
 
 /// Where statements go.
 pub(crate) const STATEMENTS: &str = "/api/v2/statements";
+/// All that is sent with one.
+pub(crate) const KEYS: [&str; 4] = ["statement", "timeout", "role", "warehouse"];
 /// Seconds after which the platform ends a statement.
 const TIMEOUT: u32 = 1800;
 

@@ -28,6 +28,8 @@ use crate::{
 
 /// Where statements go.
 pub(crate) const QUERY: &str = "/queries/v1/query-request";
+/// All that is sent with one.
+pub(crate) const KEYS: [&str; 1] = ["sqlText"];
 /// Where statements that run are asked for.
 pub(crate) const RESULT: &str = "/queries/*/result";
 /// Where statements are cancelled.
@@ -50,7 +52,7 @@ pub(crate) fn result_files() -> FromResponse {
     FromResponse {
         at: "/data/chunks/*/url".to_owned(),
         host_suffixes: suffixes.map(str::to_owned).into(),
-        header_values: vec!["/data/chunkHeaders".to_owned(), "/data/qrmk".to_owned()],
+        header_values: vec!["/data/chunkHeaders".to_owned(), format!("{KEY}=/data/qrmk")],
         headers: [ALGORITHM, ("accept", "application/json")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),

@@ -62,8 +62,16 @@ fn a_credential_reads_and_cancels_and_nothing_else() {
             let submits = matches!(path, "/api/v2/statements" | "/queries/v1/query-request");
             assert_eq!(target.get("body").is_some(), submits, "{path}");
             if submits {
+                let keys = if path == "/api/v2/statements" {
+                    json!(["statement", "timeout", "role", "warehouse"])
+                } else {
+                    json!(["sqlText"])
+                };
+                assert_eq!(target["body"]["keys"], keys);
+                for word in ["SYSTEM$", "IDENTIFIER("] {
+                    assert!(target["body"]["without"].as_array().is_some_and(|words| words.contains(&json!(word))));
+                }
                 assert_eq!(target["body"]["verbs"], json!(["SHOW", "SELECT", "DESCRIBE"]));
-                assert!(target["body"]["without"].as_array().is_some_and(|words| words.contains(&json!("SYSTEM$"))));
             }
             // Whatever the credential reaches, the guest may ask for.
             let reach = document["egress"].as_array().expect("list").iter().any(|entry| {
@@ -88,7 +96,10 @@ fn result_files_lie_on_the_clouds_storages() {
     assert_eq!(from[0]["paths"], json!(["/queries/v1/query-request", "/queries/*/result"]));
     let grant = &from[0]["fromResponse"];
     assert_eq!(grant["at"], "/data/chunks/*/url");
-    assert_eq!(grant["headerValues"], json!(["/data/chunkHeaders", "/data/qrmk"]));
+    assert_eq!(
+        grant["headerValues"],
+        json!(["/data/chunkHeaders", "x-amz-server-side-encryption-customer-key=/data/qrmk"])
+    );
     assert_eq!(grant["headers"]["x-amz-server-side-encryption-customer-algorithm"], "AES256");
     let suffixes: Vec<_> = grant["hostSuffixes"].as_array().expect("list").iter().filter_map(Value::as_str).collect();
     for (host, fits) in [

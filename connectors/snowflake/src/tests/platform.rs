@@ -10,7 +10,7 @@ use wharfinger_sdk::{
     testing::{self, MockHost, Walked},
 };
 
-use crate::{Snowflake, config::Config};
+use crate::{Snowflake, config::Config, statement};
 
 pub(super) const ORIGIN: &str = "https://acme-main.snowflakecomputing.com";
 pub(super) const HANDLE: &str = "01a00000-0000-0000-0000-00000000";
@@ -70,6 +70,7 @@ pub(super) fn platform(answer: impl Fn(&str) -> Said + 'static) -> Rc<MockHost> 
                 assert_id(&query["requestId"]);
                 assert!(request.retriable && !query.contains_key("retry") && !query.contains_key("retryCount"));
                 let sql = sql(request);
+                assert_guarded(request, &path);
                 assert!(["SHOW ", "SELECT ", "DESCRIBE "].iter().any(|verb| sql.starts_with(verb)), "{sql}");
                 let handle = format!("{HANDLE}{:04}", kept.borrow().len());
                 let said = answer(&sql);
@@ -86,6 +87,13 @@ pub(super) fn sql(request: &Request) -> String {
     let body: Value = serde_json::from_slice(request.body.as_deref().unwrap_or_default()).expect("JSON");
     let text = body.get("statement").or_else(|| body.get("sqlText")).and_then(Value::as_str);
     text.expect("a statement").to_owned()
+}
+
+/// The host lets nothing else through.
+fn assert_guarded(request: &Request, path: &str) {
+    let body: Value = serde_json::from_slice(request.body.as_deref().unwrap_or_default()).expect("JSON");
+    let keys: &[&str] = if path.starts_with("/api") { &statement::api::KEYS } else { &statement::driver::KEYS };
+    assert!(body.as_object().is_some_and(|body| body.keys().all(|key| keys.contains(&key.as_str()))), "{body}");
 }
 
 /// The statements that were sent; forgets them.

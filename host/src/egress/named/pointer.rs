@@ -14,9 +14,9 @@ enum Segment {
     Name(String),
 }
 
-/// Texts, a bounded number and size of them.
+/// Texts with their names, a bounded number and size of them.
 pub(in crate::egress) struct Texts {
-    pub(in crate::egress) found: Vec<String>,
+    pub(in crate::egress) found: Vec<(String, String)>,
     /// Whether there were more.
     pub(in crate::egress) full: bool,
     bytes: usize,
@@ -34,17 +34,17 @@ impl Pointer {
         Some(Self(segments.map(segment).collect()))
     }
 
-    /// Every text there.
-    pub(super) fn texts(&self, json: &[u8], into: &mut Texts) {
-        self.follow(json, Leaf::Text, into);
+    /// Every text there, under this name.
+    pub(super) fn texts(&self, name: &str, json: &[u8], into: &mut Texts) {
+        self.follow(json, Leaf::Text(name), into);
     }
 
-    /// Every text there, and every text that is a value of an object there.
-    pub(super) fn texts_and_objects(&self, json: &[u8], into: &mut Texts) {
-        self.follow(json, Leaf::TextOrObject, into);
+    /// Every text that is a value of an object there, under the name that it has in it.
+    pub(super) fn members(&self, json: &[u8], into: &mut Texts) {
+        self.follow(json, Leaf::Object, into);
     }
 
-    fn follow(&self, json: &[u8], leaf: Leaf, into: &mut Texts) {
+    fn follow(&self, json: &[u8], leaf: Leaf<'_>, into: &mut Texts) {
         let mut reader = serde_json::Deserializer::from_slice(json);
         let before = into.found.len();
         let whole =
@@ -62,25 +62,27 @@ impl Texts {
     }
 
     /// False when there is no more room.
-    fn push(&mut self, text: &str) -> bool {
-        self.bytes += text.len();
+    fn push(&mut self, name: &str, text: &str) -> bool {
+        self.bytes += name.len() + text.len();
         self.full |= self.found.len() >= self.most || self.bytes > self.most_bytes;
         if !self.full {
-            self.found.push(text.to_owned());
+            self.found.push((name.to_owned(), text.to_owned()));
         }
         !self.full
     }
 }
 
 #[derive(Clone, Copy)]
-enum Leaf {
-    Text,
-    TextOrObject,
+enum Leaf<'a> {
+    /// A text, and its name.
+    Text(&'a str),
+    /// An object of texts.
+    Object,
 }
 
 struct Follow<'a> {
     rest: &'a [Segment],
-    leaf: Leaf,
+    leaf: Leaf<'a>,
     into: &'a mut Texts,
 }
 
@@ -100,22 +102,23 @@ impl<'de> Visitor<'de> for Follow<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if self.rest.is_empty() && !self.into.push(text) { Err(E::custom("too many")) } else { Ok(()) }
+        match self.leaf {
+            Leaf::Text(name) if self.rest.is_empty() && !self.into.push(name, text) => Err(E::custom("too many")),
+            _ => Ok(()),
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let (all, rest, leaf) = match (self.rest.split_first(), self.leaf) {
-            (None, Leaf::TextOrObject) => (true, self.rest, Leaf::Text),
-            (None, Leaf::Text) | (Some((Segment::Every, _)), _) => (false, self.rest, Leaf::Text),
-            (Some((Segment::Name(_), rest)), leaf) => (false, rest, leaf),
-        };
         while let Some(key) = map.next_key::<String>()? {
-            let named = matches!(self.rest.first(), Some(Segment::Name(name)) if *name == key);
-            if all || named {
-                map.next_value_seed(Follow { rest, leaf, into: &mut *self.into })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+            let (rest, leaf) = match (self.rest.split_first(), self.leaf) {
+                (None, Leaf::Object) => (self.rest, Leaf::Text(&key)),
+                (Some((Segment::Name(name), rest)), leaf) if *name == key => (rest, leaf),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            map.next_value_seed(Follow { rest, leaf, into: &mut *self.into })?;
         }
         Ok(())
     }
@@ -168,8 +171,8 @@ mod tests {
 
     fn texts(pointer: &str, json: &str) -> Vec<String> {
         let mut found = Texts::new(5, 1000);
-        Pointer::parse(pointer).unwrap().texts(json.as_bytes(), &mut found);
-        found.found
+        Pointer::parse(pointer).unwrap().texts("", json.as_bytes(), &mut found);
+        found.found.into_iter().map(|(_, text)| text).collect()
     }
 
     #[test]
@@ -198,15 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn values_of_objects_count_where_they_may() {
+    fn what_is_found_has_the_name_that_the_answer_or_the_pointer_gives_it() {
         let json =
             json!({"headers": {"x-key": "k", "x-md5": "m", "deep": {"no": "n"}, "n": 1}, "key": "q"}).to_string();
         let mut found = Texts::new(5, 1000);
         for pointer in ["/headers", "/key", "/none"] {
-            Pointer::parse(pointer).unwrap().texts_and_objects(json.as_bytes(), &mut found);
+            Pointer::parse(pointer).unwrap().members(json.as_bytes(), &mut found);
+        }
+        for pointer in ["/headers", "/key", "/none"] {
+            Pointer::parse(pointer).unwrap().texts("x-q", json.as_bytes(), &mut found);
         }
         found.found.sort();
-        assert_eq!(found.found, ["k", "m", "q"]);
+        let pairs = [("x-key", "k"), ("x-md5", "m"), ("x-q", "q")];
+        assert_eq!(found.found, pairs.map(|(name, text)| (name.to_owned(), text.to_owned())));
         assert!(texts("/headers", &json).is_empty());
     }
 
@@ -214,10 +221,10 @@ mod tests {
     fn there_is_an_end_to_what_is_taken() {
         let many = json!(vec!["x"; 6]).to_string();
         let mut found = Texts::new(5, 1000);
-        Pointer::parse("/*").unwrap().texts(many.as_bytes(), &mut found);
+        Pointer::parse("/*").unwrap().texts("", many.as_bytes(), &mut found);
         assert!(found.full && found.found.is_empty());
         let mut found = Texts::new(5, 1000);
-        Pointer::parse("/*").unwrap().texts(json!(["x".repeat(1001)]).to_string().as_bytes(), &mut found);
+        Pointer::parse("/*").unwrap().texts("", json!(["x".repeat(1001)]).to_string().as_bytes(), &mut found);
         assert!(found.full);
     }
 }

@@ -38,7 +38,8 @@ pub(super) struct Admitted {
 }
 
 impl Session {
-    /// Canonical URL → declared pattern, or else named by an answer → scope of the credential → headers.
+    /// Canonical URL → length of the body → declared pattern, or else named by an answer → scope of the credential →
+    /// headers.
     pub(super) fn admit(&self, request: Request, named: &Named) -> Result<Admitted, SendError> {
         let (url, origin) =
             url::canonical(&request.url).map_err(|reason| SendError::denied(format!("the URL {reason}")))?;
@@ -47,15 +48,15 @@ impl Session {
             return Err(SendError::denied("the method must be GET, HEAD, POST, PUT, PATCH or DELETE"));
         }
         let body = request.body.as_deref();
+        if body.is_some_and(|body| body.len() > MAX_BODY) {
+            return Err(SendError::denied("the body of the request is longer than 16 MiB"));
+        }
         if let Err(undeclared) = self.check_declared(method, &url, &origin, body) {
             let leave = named.leave(&request.url).ok_or(undeclared)?;
             return self.admit_named(request, url, &leave);
         }
         let authenticated = self.check_scope(request.auth.as_deref(), method, &url, &origin, body)?;
         let headers = header::of_guest(&request.headers, self.reserved())?;
-        if body.is_some_and(|body| body.len() > MAX_BODY) {
-            return Err(SendError::denied("the body of the request is longer than 16 MiB"));
-        }
         Ok(Admitted {
             repeatable: request.retriable || matches!(method, "GET" | "HEAD"),
             method: Method::from_bytes(method.as_bytes()).map_err(|_| SendError::denied("the method is not one"))?,

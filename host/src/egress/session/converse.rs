@@ -10,10 +10,10 @@ use crate::egress::{
     condition,
     credential::Grant,
     error::{SendError, SendErrorKind},
-    exchange, header,
+    header,
     recipe::Action,
     retry,
-    wire::{Again, Failed},
+    wire::{self, Again, Failed},
 };
 
 /// How much of the body is read before the answer is judged.
@@ -38,7 +38,7 @@ enum Verdict {
 
 impl Session {
     pub(super) async fn whole(&self, request: Request, budget: &Budget) -> Result<Response, SendError> {
-        let admitted = self.admit(request, &budget.named)?;
+        let admitted = self.admitted(request, budget)?;
         let _permit = self.permit(budget).await?;
         let answer = self.converse(&admitted, Body::Whole(budget.max_response), budget).await?;
         let (status, headers) = (answer.status, header::for_guest(&answer.headers));
@@ -50,11 +50,17 @@ impl Session {
     }
 
     pub(super) async fn streamed(&self, request: Request, budget: &Budget) -> Result<OpenResponse, SendError> {
-        let admitted = self.admit(request, &budget.named)?;
+        let admitted = self.admitted(request, budget)?;
         let permit = self.permit(budget).await?;
         let answer = self.converse(&admitted, Body::Streamed, budget).await?;
         let (status, headers) = (answer.status, header::for_guest(&answer.headers));
         Ok(OpenResponse { status, headers, stream: answer.into_stream()?, _permit: permit })
+    }
+
+    /// What is refused counts as well, else a guest could have requests checked without end.
+    fn admitted(&self, request: Request, budget: &Budget) -> Result<Admitted, SendError> {
+        wire::check_requests(budget).map_err(|failed| failed.error)?;
+        self.admit(request, &budget.named).inspect_err(|_| drop(wire::count_request(budget)))
     }
 
     async fn permit(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, SendError> {
@@ -73,13 +79,13 @@ impl Session {
             let (asked, result) = match self.attempt(request, &grant, repeat > 0, body, budget).await {
                 Ok(answer) => match self.judge(request, &answer) {
                     Verdict::Answer => return finished(answer),
-                    Verdict::Rejected => return Err(refused(&answer)),
+                    Verdict::Rejected => return Err(self.refused(&answer, &grant)),
                     Verdict::Expired(asked) => match self.remedy(asked, &mut left) {
                         Some(action) => {
                             expired = Some((grant, action));
                             continue;
                         }
-                        None => return Err(refused(&answer)),
+                        None => return Err(self.refused(&answer, &grant)),
                     },
                     Verdict::Again => (retry::retry_after(&answer.headers), finished(answer)),
                 },
@@ -171,6 +177,16 @@ impl Session {
         request.authenticated && (looks(&recipe.expired) || looks(&recipe.rejected))
     }
 
+    fn refused(&self, answer: &Answer, grant: &Grant) -> SendError {
+        let text = format!("the platform refused the connection's credential (HTTP {})", answer.status);
+        let said = answer.whole().map(|body| self.credential.words(grant, body)).filter(|said| !said.is_empty());
+        let error = SendError::new(SendErrorKind::Unauthenticated, text.clone());
+        match said {
+            Some(said) => error.for_operator(format!("{text}: {said}")),
+            None => error,
+        }
+    }
+
     fn judge(&self, request: &Admitted, answer: &Answer) -> Verdict {
         let recipe = self.credential.recipe();
         let seen = condition::Seen::new(answer.status, answer.whole());
@@ -198,16 +214,6 @@ fn finished(answer: Answer) -> Result<Answer, SendError> {
     let mut error = SendError::new(SendErrorKind::RateLimited, "the platform asks to slow down");
     error.retry_after = retry::retry_after(&answer.headers);
     Err(error)
-}
-
-fn refused(answer: &Answer) -> SendError {
-    let text = format!("the platform refused the connection's credential (HTTP {})", answer.status);
-    let said = answer.whole().map(exchange::words).filter(|said| !said.is_empty());
-    let error = SendError::new(SendErrorKind::Unauthenticated, text.clone());
-    match said {
-        Some(said) => error.for_operator(format!("{text}: {said}")),
-        None => error,
-    }
 }
 
 /// Sets parameters of the query, in place of those of the same name.

@@ -13,6 +13,9 @@ use crate::egress::{
 /// Words that a guard may forbid.
 const MAX_WITHOUT: usize = 64;
 
+/// Keys that a guard may name.
+const MAX_KEYS: usize = 64;
+
 impl Target {
     /// Checks a declaration of what the guest may reach, with the credential or without.
     pub fn validate(&self, schema: &Value, secrets: &[String]) -> Result<(), InvalidRecipe> {
@@ -52,11 +55,17 @@ fn check_body(rule: &BodyRule, at: &str) -> Checked {
     if rule.verbs.is_empty() || !rule.verbs.iter().all(word) {
         return refuse(format!("{at}.body.verbs"), "name at least one, in letters only");
     }
-    // A word that spaces or comments could stand in would be missed.
+    // Blanks are left out of what is searched, so a word with one in it would be missed.
     let word =
         |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"'\"\\;".contains(&b));
     if rule.without.len() > MAX_WITHOUT || !rule.without.iter().all(word) {
         return refuse(format!("{at}.body.without"), "name at most 64 words, without spaces and quotes");
+    }
+    // Else no body could fit.
+    let statement =
+        |key: &String| rule.at.split('/').nth(1).is_some_and(|at| at.replace("~1", "/").replace("~0", "~") == *key);
+    if rule.keys.len() > MAX_KEYS || !(rule.keys.is_empty() || rule.keys.iter().any(statement)) {
+        return refuse(format!("{at}.body.keys"), "name at most 64 keys, that of the statement among them");
     }
     Ok(())
 }
@@ -67,14 +76,19 @@ fn check_named(rule: &FromResponse, at: &str) -> Checked {
         None => refuse(format!("{at}.{name}"), format!("`{text}` is not a JSON pointer below the top")),
     };
     pointer("at", &rule.at)?;
-    rule.header_values.iter().try_for_each(|text| pointer("headerValues", text))?;
+    for (name, text) in rule.header_places() {
+        pointer("headerValues", text)?;
+        if let Some(name) = name.filter(|name| !may_go_along(name)) {
+            return refuse(format!("{at}.headerValues.{name}"), "the header is not the connector's to set");
+        }
+    }
     if let Some(suffix) = rule.host_suffixes.iter().find(|suffix| !is_suffix(suffix)) {
         let text = format!("`{suffix}` is not a dot and a domain of two names or more, in lower case");
         return refuse(format!("{at}.hostSuffixes"), text);
     }
     for (name, value) in &rule.headers {
         let at = format!("{at}.headers.{name}");
-        if !header::may_be_set_by_recipe(name) || header::is_reserved(name) {
+        if !may_go_along(name) {
             return refuse(at, "the header is not the connector's to set");
         }
         if HeaderValue::from_str(value).is_err() {
@@ -82,6 +96,10 @@ fn check_named(rule: &FromResponse, at: &str) -> Checked {
         }
     }
     Ok(())
+}
+
+fn may_go_along(header: &str) -> bool {
+    header::may_be_set_by_recipe(header) && !header::is_reserved(header)
 }
 
 fn is_suffix(text: &str) -> bool {

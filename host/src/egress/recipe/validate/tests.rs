@@ -192,6 +192,12 @@ fn what_means_nothing_or_too_much_is_refused() {
         ),
         ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": [""]}), "without spaces"),
         ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": ["a'b"]}), "without spaces"),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "keys": ["t"]}), "that of the statement"),
+        (
+            "/apply/to/0/body".to_owned(),
+            json!({"at": "/s", "verbs": ["SHOW"], "keys": vec!["s"; 65]}),
+            "at most 64 keys",
+        ),
         // Of a later host, or elsewhere.
         ("/apply/to/0/redirects".to_owned(), json!(true), "cannot follow redirects yet"),
         ("/apply/to/0/from-response".to_owned(), json!({}), "unknown field"),
@@ -232,16 +238,22 @@ fn what_answers_may_name_is_checked() {
     };
     let rule = |change: Value| {
         let mut rule = json!({"at": "/data/chunks/*/url", "hostSuffixes": [".amazon.example", ".blob.core.example"],
-            "headerValues": ["/data/chunkHeaders", "/data/qrmk"], "headers": {"x-algorithm": "AES256"}});
+            "headerValues": ["/data/chunkHeaders", "x-key=/data/qrmk"], "headers": {"x-algorithm": "AES256"}});
         rule.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
         rule
     };
     assert_eq!(check(rule(json!({}))), Ok(()));
     assert_eq!(check(json!({"at": "/url", "hostSuffixes": []})), Ok(()));
+    assert_eq!(check(rule(json!({"headerValues": ["/a=b"]}))), Ok(()));
     for (change, expected) in [
         (json!({"at": ""}), "not a JSON pointer"),
         (json!({"at": "data"}), "not a JSON pointer"),
         (json!({"headerValues": ["x"]}), "not a JSON pointer"),
+        (json!({"headerValues": ["x-key="]}), "not a JSON pointer"),
+        (json!({"headerValues": ["x-key=a"]}), "not a JSON pointer"),
+        (json!({"headerValues": ["=/a"]}), "not the connector's"),
+        (json!({"headerValues": ["X-Key=/a"]}), "not the connector's"),
+        (json!({"headerValues": ["authorization=/a"]}), "not the connector's"),
         (json!({"hostSuffixes": ["amazon.example"]}), "is not a dot"),
         (json!({"hostSuffixes": [".com"]}), "is not a dot"),
         (json!({"hostSuffixes": [""]}), "is not a dot"),

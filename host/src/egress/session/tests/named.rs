@@ -20,7 +20,7 @@ async fn naming(body: Value) -> Platform {
 fn reach(suffixes: &[&str]) -> Vec<Target> {
     let named = json!({"origin": "{{ connection.origin }}", "paths": ["/api/*"], "methods": ["GET", "POST"],
         "fromResponse": {"at": "/data/chunks/*/url", "hostSuffixes": suffixes,
-            "headerValues": ["/data/chunkHeaders", "/data/qrmk"], "headers": {"x-algorithm": "AES256"}}});
+            "headerValues": ["/data/chunkHeaders", "x-q=/data/qrmk"], "headers": {"x-algorithm": "AES256"}}});
     let target: Target = serde_json::from_value(named).unwrap();
     target.validate(&json!({}), &[]).unwrap();
     vec![target]
@@ -40,14 +40,15 @@ async fn what_an_answer_names_is_fetched_without_credential() {
     let store = store().await;
     let url = format!("{}/results/1?X-Sig=a%2Fb&exp=5", store.address());
     let body = json!({"data": {"rowset": [], "chunks": [{"url": url, "rowCount": 3}],
-        "chunkHeaders": {"x-key": "key-of-the-answer", "x-md5": "md5"}, "qrmk": "q"}});
+        "chunkHeaders": {"x-kEy": "key-of-the-answer", "x-md5": "md5"}, "qrmk": "q"}});
     let platform = naming(body).await;
     let session = session_of(&platform);
     let budget = budget();
     let denied = session.send(fetch(&url), &budget).await.unwrap_err();
     assert_eq!(denied.kind, SendErrorKind::Denied, "nobody has named it yet");
     session.send(get(&platform, "/api/x"), &budget).await.unwrap();
-    let headers = [("x-key", "key-of-the-answer"), ("x-other", "q"), ("x-algorithm", "AES256"), ("accept", "*/*")];
+    let headers =
+        [("X-Key", "key-of-the-answer"), ("x-md5", "md5"), ("x-q", "q"), ("x-algorithm", "AES256"), ("accept", "*/*")];
     let request = Request {
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         retry_query: vec![("retry".into(), "true".into())],
@@ -70,7 +71,9 @@ async fn what_an_answer_names_is_fetched_without_credential() {
 async fn nothing_goes_along_but_what_was_named() {
     let store = store().await;
     let url = format!("{}/results/1?sig=abc", store.address());
-    let platform = naming(json!({"data": {"chunks": [{"url": url}], "chunkHeaders": {"x-key": "k"}}})).await;
+    let platform =
+        naming(json!({"data": {"chunks": [{"url": url}], "chunkHeaders": {"x-key": "k", "x-md5": "m"}, "qrmk": "q"}}))
+            .await;
     let session = session_of(&platform);
     let budget = budget();
     session.send(get(&platform, "/api/x"), &budget).await.unwrap();
@@ -88,6 +91,11 @@ async fn nothing_goes_along_but_what_was_named() {
         ("spelling", fetch(&url.replace("results", "result%73"))),
         ("header", header("x-mine", "catalogue")),
         ("header", header("x-key", "catalogue")),
+        ("header of another value", header("x-key", "m")),
+        ("header of another value", header("x-md5", "q")),
+        ("header of another value", header("x-q", "k")),
+        ("header of no name", header("x-mine", "k")),
+        ("header of no name", header("x-mine", "q")),
         ("header", header("accept", "catalogue/json")),
         ("header", header("user-agent", "catalogue")),
         ("header", header("x-algorithm", "k2")),

@@ -182,3 +182,28 @@ async fn whatever_happens_no_text_holds_a_secret() {
         assert!(!texts.contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn a_refusal_that_repeats_a_secret_is_told_without_its_words() {
+    for (secret, message, told) in [
+        ("pa55", "the token Pa55 is not known", "(HTTP 403): (withheld: it repeats a secret)"),
+        ("pa55", "the token is not known", "(HTTP 403): 403: the token is not known"),
+        (CANARY, "Y2FuYXJ5LXNlY3JldC00NzExLTA4MTU= is not known", "(HTTP 403): (withheld: it repeats a secret)"),
+    ] {
+        let body = json!({"error_code": 403, "message": message, "token_code": "elsewhere"});
+        let platform = Platform::start(move |_| Answer::json(403, body.clone())).await;
+        let secrets = Secrets([("token".to_owned(), Zeroizing::new(secret.to_owned()))].into());
+        let spec = SessionSpec { secrets, ..spec(platform.address(), static_recipe()) };
+        let session = egress_with(policy()).session(spec).unwrap();
+        let error = session.open(get(&platform, "/api/x"), &budget()).await.err().unwrap();
+        assert_eq!(error.kind, SendErrorKind::Unauthenticated);
+        assert!(error.operator.unwrap().ends_with(told), "{message}");
+        assert!(session.last_told().unwrap().ends_with(told), "{message}");
+        let whole = session.send(get(&platform, "/api/x"), &budget()).await.unwrap_err();
+        if secret == CANARY {
+            assert_eq!(whole.kind, SendErrorKind::SecretReflected);
+        } else {
+            assert!(whole.operator.unwrap().ends_with(told), "{message}");
+        }
+    }
+}

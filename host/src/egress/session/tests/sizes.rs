@@ -139,3 +139,39 @@ async fn an_operation_that_asks_for_ever_comes_to_an_end() {
         assert_eq!(platform.asked().len(), asked, "what is beyond the budget never leaves");
     }
 }
+
+#[tokio::test]
+async fn what_is_refused_counts_too_and_long_bodies_are_not_read() {
+    let platform = Platform::start(|_| Answer::new(200, "ok")).await;
+    let mut recipe = static_recipe();
+    recipe["apply"]["to"][0]["body"] = json!({"at": "/statement", "verbs": ["SHOW"]});
+    let session = session(&platform, recipe);
+    let post = |body: String| Request {
+        method: "POST".into(),
+        body: Some(body.into_bytes()),
+        ..get(&platform, "/api/statements")
+    };
+    let statement = |text: &str| post(json!({"statement": text}).to_string());
+    let budget = Budget { requests: AtomicU64::new(9_994), ..budget() };
+    let padded = |length: usize| post(format!("{}{{\"statement\":\"SHOW\"}}", " ".repeat(length)));
+    for (refused, reason) in [
+        (statement("DROP TABLE t"), "begins with a verb"),
+        (padded(256 << 10), "longer than 256 KiB"),
+        (padded(16 << 20), "longer than 16 MiB"),
+        (Request { url: "https://elsewhere.example/".into(), ..padded(16 << 20) }, "longer than 16 MiB"),
+        (Request { url: "https://elsewhere.example/".into(), ..padded(0) }, "outside of what the connector declared"),
+    ] {
+        let before = budget.requests.load(Ordering::Relaxed);
+        let error = session.send(refused, &budget).await.unwrap_err();
+        assert!(error.kind == SendErrorKind::Denied && error.message.contains(reason), "{error}");
+        assert_eq!(budget.requests.load(Ordering::Relaxed), before + 1);
+    }
+    session.send(statement("SHOW TABLES"), &budget).await.unwrap();
+    for request in [statement("DROP TABLE t"), statement("SHOW TABLES"), padded(16 << 20)] {
+        let error = session.open(request.clone(), &budget).await.err().unwrap();
+        assert_eq!(error.kind, SendErrorKind::BudgetExhausted);
+        assert_eq!(session.send(request, &budget).await.unwrap_err().kind, SendErrorKind::BudgetExhausted);
+    }
+    assert_eq!(budget.requests.load(Ordering::Relaxed), 10_000);
+    assert_eq!(platform.asked().len(), 1);
+}
