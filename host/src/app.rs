@@ -130,6 +130,11 @@ impl App {
         if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not finish in time; the next start goes on with it");
         }
+        if !self.egress.settled().await {
+            tracing::warn!(
+                "a platform may have replaced a secret that is not stored: its connection needs another one"
+            );
+        }
         if tokio::time::timeout(LAST_WORDS, self.egress.finished()).await.is_err() {
             tracing::warn!("some platforms were not told in time that their sessions are over; they end by themselves");
         }

@@ -16,7 +16,7 @@ mod state;
 mod v0_1;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -190,6 +190,7 @@ impl Connector {
         let spec = SessionSpec {
             connection: Some((connection.id, connection.revision)),
             keep: Some(connection.id),
+            brought: BTreeSet::new(),
             address: connection.address.clone(),
             config: self.descriptor.shown(&connection.config, &connection.address),
             secrets,
@@ -199,17 +200,20 @@ impl Connector {
         egress.session(spec).map_err(no_session)
     }
 
-    /// The way out of a payload that is only tested. `stored` is the connection that it would change: where the payload
-    /// uses a secret that is stored of it and the platform replaces that, the new one is stored.
+    /// The way out of a payload that is only tested. `stored` is the connection that it would change, with its secrets:
+    /// where the payload uses one of those and the platform replaces that, the new one is stored.
     pub fn trial_session(
         &self,
         egress: &Egress,
         registration: &Registration,
-        stored: Option<ConnectionId>,
+        stored: Option<(ConnectionId, &Secrets)>,
     ) -> Result<Arc<Session>, CallError> {
+        let known = |(name, value): (&String, &_)| stored.is_some_and(|(_, known)| known.0.get(name) == Some(value));
+        let brought = registration.secrets.0.iter().filter(|secret| !known(*secret));
         let spec = SessionSpec {
             connection: None,
-            keep: stored,
+            keep: stored.map(|(id, _)| id),
+            brought: brought.map(|(name, _)| name.clone()).collect(),
             address: registration.address.clone(),
             config: self.descriptor.shown(&registration.config, &registration.address),
             secrets: registration.secrets.clone(),

@@ -175,6 +175,7 @@ async fn waiting_for_jobs_ends_with_them() -> anyhow::Result<()> {
     assert!(matches!(early[id]["state"].as_str(), Some("created" | "active")), "{early}");
     let waits = client.clone();
     let body = json!({ "jobIds": [id], "wait": 30, "pollInterval": 0.05 });
+    #[expect(clippy::disallowed_methods, reason = "awaited below")]
     let waiting = tokio::spawn(async move { waits.post("/jobs/statuses", &body).await });
     client.post(&format!("/jobs/{id}/cancel"), &json!({})).await?.expect(200)?;
     let answer = timeout(Duration::from_secs(5), waiting).await???.expect(200)?.json;

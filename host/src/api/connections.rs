@@ -47,6 +47,7 @@ use crate::{
     model::{
         connection::{Connection, Sealed},
         id::{BulkId, ConnectionId},
+        job::Job,
         name::ConnectionKey,
         path::ObjectPath,
         sight::Sight,
@@ -76,13 +77,15 @@ pub(super) async fn create(
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
     let trial =
         trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?.passed()?;
-    let secrets = trial.rotated.map_or(asked.registration.secrets, |rotated| rotated.secrets);
+    let rotated = trial.rotated.as_ref();
+    let telling = |error| trial::telling(error, rotated);
     let id = ConnectionId::generate();
+    let secrets = rotated.map_or(&asked.registration.secrets, |rotated| &rotated.secrets);
     let new = NewConnection {
         id,
         key: asked.key,
         technology: asked.technology,
-        secrets: seal(&state, id, &secrets)?,
+        secrets: seal(&state, id, secrets).map_err(telling)?,
         config: asked.registration.config,
         address: asked.registration.address,
         identity: trial.identity,
@@ -91,7 +94,8 @@ pub(super) async fn create(
         settings: asked.settings,
         by: caller.actor(),
     };
-    let (connection, job) = state.db.create_connection(new, state.clock.now()).await.map_err(refused)?;
+    let created = state.db.create_connection(new, state.clock.now()).await;
+    let (connection, job) = created.map_err(refused).map_err(telling)?;
     tracing::info!(connection.id = %connection.id, connection.key = %connection.key, "connection registered");
     let object_path = ObjectPath::of_connection(connection.key);
     let warnings = asked.warnings.into_iter().chain(trial.warnings).collect();
@@ -142,44 +146,41 @@ pub(super) async fn put(
     let mut warnings = change.warnings;
     let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
-        let trial =
-            trial::run(&state, connector, registration, Some(connection.id), &change.options.filter).await?.passed()?;
+        let trial = trial::run(&state, connector, registration, Some((connection.id, &before)), &change.options.filter)
+            .await?
+            .passed()?;
         rotated = trial.rotated;
         if connection.identity.is_some() && trial.identity.is_none() && registration.address != connection.address {
-            return Err(ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
-                .hint("give the credentials the right to read the account's identity, or register a new connection"));
+            let error = ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
+                .hint("give the credentials the right to read the account's identity, or register a new connection");
+            return Err(trial::telling(error, rotated.as_ref()));
         }
         identity = trial.identity;
         warnings.extend(trial.warnings);
     }
-    let update = match change.tried {
-        Some((_, r)) => ConnectionUpdate {
-            secrets: Some(seal(
-                &state,
-                connection.id,
-                &latest(&state, connection.id, &before, r.secrets, rotated).await?,
-            )?),
-            config: r.config,
-            address: r.address,
-            identity,
-            host_managed: r.host_managed,
-            options: change.options,
-            by: caller.actor(),
-        },
-        None => ConnectionUpdate {
-            secrets: None,
-            config: connection.config.clone(),
-            address: connection.address.clone(),
-            identity,
-            host_managed: connection.host_managed.clone(),
-            options: change.options,
-            by: caller.actor(),
-        },
+    let update = ConnectionUpdate {
+        secrets: None,
+        secrets_were: None,
+        config: connection.config.clone(),
+        address: connection.address.clone(),
+        identity,
+        host_managed: connection.host_managed.clone(),
+        options: change.options,
+        by: caller.actor(),
     };
-    // What was tried was made from the connection as it was read: somebody else's change in between must not be lost.
-    let based_on = Some(connection.revision);
-    let (updated, job) =
-        state.db.update_connection(connection.id, update, based_on, state.clock.now()).await.map_err(refused)?;
+    let (updated, job) = match change.tried {
+        Some((_, r)) => {
+            let update =
+                ConnectionUpdate { config: r.config, address: r.address, host_managed: r.host_managed, ..update };
+            let secrets = Tried { before, asked: r.secrets, rotated };
+            let stored = secrets.store(&state, &connection, update).await;
+            stored.map_err(|error| trial::telling(error, secrets.rotated.as_ref()))?
+        }
+        None => {
+            let now = state.clock.now();
+            state.db.update_connection(connection.id, update, Some(connection.revision), now).await.map_err(refused)?
+        }
+    };
     tracing::info!(connection.id = %updated.id, connection.key = %updated.key, "connection changed");
     view(&state, &caller, updated, job.map(|job| job.bulk), warnings).await
 }
@@ -245,26 +246,53 @@ fn seal(state: &ApiState, id: ConnectionId, secrets: &Secrets) -> Result<Sealed,
     state.vault.seal(id, secrets).map_err(|error| ApiError::internal("seal secrets", &error))
 }
 
-/// The secrets to store after a try. What the payload does not change stays as the store has it now: the platform may
-/// have replaced it meanwhile, in the try or in a sync that runs.
-async fn latest(
-    state: &ApiState,
-    id: ConnectionId,
-    before: &Secrets,
+/// Times that secrets are put together again because somebody else changed the stored ones in between.
+const TRIES: u32 = 5;
+
+/// The secrets of a change that was tried.
+struct Tried {
+    /// As they were stored when the change was made from them.
+    before: Secrets,
     asked: Secrets,
     rotated: Option<Rotated>,
-) -> Result<Secrets, ApiError> {
-    let stored = state.db.connection_with_secrets(id).await?;
-    let stored = stored.and_then(|(_, sealed)| state.vault.open(id, &sealed).ok()).unwrap_or_default();
-    let mut secrets = rotated.map_or_else(|| asked.clone(), |rotated| rotated.secrets);
-    for (name, value) in &mut secrets.0 {
-        if before.0.get(name) == asked.0.get(name)
-            && let Some(now) = stored.0.get(name)
-        {
-            *value = now.clone();
+}
+
+impl Tried {
+    /// Stores a change with its secrets. What was tried was made from the connection as it was read: somebody else's
+    /// change in between must not be lost, nor a secret that the platform has replaced.
+    async fn store(
+        &self,
+        state: &ApiState,
+        connection: &Connection,
+        update: ConnectionUpdate,
+    ) -> Result<(Connection, Option<Job>), ApiError> {
+        let (id, based_on) = (connection.id, Some(connection.revision));
+        for _ in 0..TRIES {
+            let (_, sealed) = state.db.connection_with_secrets(id).await?.ok_or_else(no_such_object)?;
+            let stored = state.vault.open(id, &sealed).unwrap_or_default();
+            let secrets = Some(seal(state, id, &self.latest(&stored))?);
+            let update = ConnectionUpdate { secrets, secrets_were: Some(sealed), ..update.clone() };
+            match state.db.update_connection(id, update, based_on, state.clock.now()).await {
+                Err(ConnectionError::Secrets) => {}
+                done => return done.map_err(refused),
+            }
         }
+        Err(refused(ConnectionError::Secrets))
     }
-    Ok(secrets)
+
+    /// What the payload does not change stays as the store has it now: the platform may have replaced it meanwhile, in
+    /// the try or in a sync that runs.
+    fn latest(&self, stored: &Secrets) -> Secrets {
+        let mut secrets = self.rotated.as_ref().map_or(&self.asked, |rotated| &rotated.secrets).clone();
+        for (name, value) in &mut secrets.0 {
+            if self.before.0.get(name) == self.asked.0.get(name)
+                && let Some(now) = stored.0.get(name)
+            {
+                *value = now.clone();
+            }
+        }
+        secrets
+    }
 }
 
 fn refused(error: ConnectionError) -> ApiError {
@@ -281,6 +309,34 @@ fn refused(error: ConnectionError) -> ApiError {
         ConnectionError::IdentityChanged => ApiError::conflict("identity-changed", message)
             .hint("register the other account as a connection of its own"),
         ConnectionError::Revision(current) => ApiError::revision(current),
+        ConnectionError::Secrets => ApiError::conflict("secrets-changed", message).hint("send it again"),
         ConnectionError::Db(error) => error.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    fn secrets(refresh: &str, client: &str) -> Secrets {
+        let pairs = [("refresh", refresh), ("client", client)];
+        Secrets(pairs.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).into())
+    }
+
+    #[test]
+    fn what_a_payload_does_not_change_is_taken_from_the_store() {
+        let tried = |asked, rotated: Option<Secrets>| Tried {
+            before: secrets("one", "known"),
+            asked,
+            rotated: rotated.map(|secrets| Rotated { secrets, only_here: Vec::new() }),
+        };
+        let stored = secrets("two", "known");
+        assert_eq!(tried(secrets("one", "new"), None).latest(&stored), secrets("two", "new"));
+        let by_hand = tried(secrets("by hand", "known"), Some(secrets("after it", "known")));
+        assert_eq!(by_hand.latest(&stored), secrets("after it", "known"));
+        let used = tried(secrets("one", "known"), Some(secrets("old news", "known")));
+        assert_eq!(used.latest(&stored), secrets("two", "known"));
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use crate::{
     db::WeakDb,
     egress::{
-        keep::{Keep, Kept, NotKept, Rotation},
+        keep::{Destination, Keep, Kept, NotKept, Rotation},
         vault::{Secrets, Vault},
     },
     model::id::ConnectionId,
@@ -24,17 +24,22 @@ pub(super) struct Rotations {
 }
 
 impl Keep for Rotations {
-    fn current(&self, connection: ConnectionId, revision: u64) -> BoxFuture<'_, Option<Secrets>> {
+    fn current<'a>(
+        &'a self,
+        connection: ConnectionId,
+        places: &'a Destination,
+    ) -> BoxFuture<'a, Result<Option<Secrets>, NotKept>> {
         Box::pin(async move {
-            let (found, sealed) = self.db.upgrade()?.connection_with_secrets(connection).await.ok().flatten()?;
-            // Secrets of another revision may be meant for another address (D42).
-            (found.revision == revision).then(|| self.vault.open(connection, &sealed).ok()).flatten()
+            let db = self.db.upgrade().ok_or_else(ended)?;
+            let read = db.connection_with_secrets(connection).await.map_err(|error| NotKept(error.to_string()))?;
+            let meant = read.filter(|(found, _)| places.is_of(&found.address, &found.config));
+            Ok(meant.and_then(|(_, sealed)| self.vault.open(connection, &sealed).ok()))
         })
     }
 
     fn replace(&self, rotation: Rotation) -> BoxFuture<'_, Result<Kept, NotKept>> {
         Box::pin(async move {
-            let db = self.db.upgrade().ok_or_else(|| NotKept("the host has ended".to_owned()))?;
+            let db = self.db.upgrade().ok_or_else(ended)?;
             for _ in 0..TRIES {
                 let read = db.connection_with_secrets(rotation.connection).await;
                 let Some((_, sealed)) = read.map_err(|error| NotKept(error.to_string()))? else {
@@ -57,6 +62,10 @@ impl Keep for Rotations {
             Err(NotKept("the secrets kept changing".to_owned()))
         })
     }
+}
+
+fn ended() -> NotKept {
+    NotKept("the host has ended".to_owned())
 }
 
 #[cfg(test)]

@@ -75,6 +75,9 @@ pub enum ConnectionError {
     /// Somebody else was faster.
     #[error("the connection was changed meanwhile: it is at revision {0}")]
     Revision(u64),
+    /// Its secrets are no longer those that the new ones were made from.
+    #[error("the connection's secrets were replaced meanwhile")]
+    Secrets,
     /// The store failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -87,6 +90,8 @@ pub struct ConnectionUpdate {
     pub config: Value,
     /// Secrets under the master key: all of them. None leaves what is stored.
     pub secrets: Option<Sealed>,
+    /// What they were made from, where anything: a platform may replace one at any time, and that must not be lost.
+    pub secrets_were: Option<Sealed>,
     /// Where it connects to.
     pub address: Address,
     /// What the check said; none leaves what is known.
@@ -328,6 +333,11 @@ fn replace(
     let mut stored = connection(rows, key)?.ok_or(Stop::Refused(ConnectionError::NotFound))?;
     if revision.is_some_and(|seen| seen != stored.revision) {
         return Err(Stop::Refused(ConnectionError::Revision(stored.revision)));
+    }
+    if let Some(were) = &update.secrets_were
+        && rows.secrets.get(key)?.is_none_or(|row| row.value() != were.0.as_slice())
+    {
+        return Err(Stop::Refused(ConnectionError::Secrets));
     }
     if let (Some(was), Some(is)) = (&stored.identity, &update.identity)
         && was != is

@@ -78,6 +78,7 @@ fn update_of(connection: &Connection) -> ConnectionUpdate {
     ConnectionUpdate {
         config: connection.config.clone(),
         secrets: Some(Sealed(vec![9])),
+        secrets_were: None,
         address: connection.address.clone(),
         identity: connection.identity.clone(),
         host_managed: connection.host_managed.clone(),

@@ -8,13 +8,14 @@ mod obtain;
 mod rotate;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use http::{HeaderName, HeaderValue};
 use tokio::{
+    runtime::Handle,
     sync::{OnceCell, OwnedMutexGuard},
     time::timeout_at,
 };
@@ -26,7 +27,7 @@ use super::{
     context::{Context, Grants, With},
     error::{SendError, SendErrorKind},
     exchange::{self, Means, sensitive},
-    keep::Keep,
+    keep::{Destination, Keep},
     recipe::{Action, Recipe},
     reflect::Needles,
     retry::Pacing,
@@ -48,8 +49,8 @@ const EARLY_WAIT: Duration = Duration::from_secs(10);
 /// secret would have the account locked. New credentials make a new session, which knows nothing of it.
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
 
-/// How long an attempt may take that nobody's haste ends.
-const DETACHED: Duration = Duration::from_secs(60);
+/// How long an attempt may take that nobody's haste ends, and how long storing is tried after the last of a session.
+pub(super) const DETACHED: Duration = Duration::from_secs(60);
 
 /// How long giving a grant back may take.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -72,11 +73,28 @@ pub(super) struct Equipment {
     pub(super) pacing: Pacing,
     pub(super) clock: Clock,
     pub(super) openings: Openings,
-    /// Where what outlives a request runs.
-    pub(super) tasks: TaskTracker,
-    /// Where a secret is kept that the platform replaces, and whose it is; the revision where the session may also take
-    /// over what others have kept.
-    pub(super) keep: Option<(Arc<dyn Keep>, ConnectionId, Option<u64>)>,
+    /// Where giving back runs.
+    pub(super) releases: TaskTracker,
+    /// Where attempts run that may replace a stored secret.
+    pub(super) attempts: TaskTracker,
+    /// None outside a runtime.
+    pub(super) runtime: Option<Handle>,
+    pub(super) keep: Option<Keeper>,
+}
+
+/// Where a secret is kept that the platform replaces.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    pub(super) store: Arc<dyn Keep>,
+    /// Whose it is.
+    pub(super) connection: ConnectionId,
+    /// What stored secrets must be meant for.
+    pub(super) places: Destination,
+    /// Secrets that the session was given in place of stored ones.
+    pub(super) brought: BTreeSet<String>,
+    /// Shared by all sessions that use the connection's stored secrets: two that spent one at the same time would both
+    /// be locked out by many a platform.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Gets, keeps and applies grants.
@@ -87,6 +105,9 @@ pub(super) struct Credential {
     context: Mutex<Arc<Context>>,
     /// Secrets that were replaced here.
     rotated: Mutex<BTreeMap<String, Fate>>,
+    /// The turn that all sessions of the connection share, while one of the secrets must still be stored: what is stored
+    /// is dead, and nobody may spend it.
+    held: Mutex<Option<OwnedMutexGuard<()>>>,
     current: Mutex<State>,
     /// Held while a grant is fetched; inside, how the last attempt failed, if it did.
     turn: Arc<tokio::sync::Mutex<Last>>,
@@ -128,6 +149,7 @@ impl Credential {
             with,
             context: Mutex::new(Arc::new(context)),
             rotated: Mutex::default(),
+            held: Mutex::default(),
             current: Mutex::default(),
             turn: Arc::default(),
             signers: tokio::sync::Mutex::default(),
@@ -276,15 +298,21 @@ impl Credential {
             *turn = lasting(&result);
             return result;
         }
+        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let mut shared = whole(&self.held).take();
+        if let (Some(keeper), None) = (&self.with.keep, &shared) {
+            let turn = timeout_at(deadline, Arc::clone(&keeper.turn).lock_owned()).await;
+            shared = Some(turn.map_err(|_| SendError::timed_out())?);
+        }
         let credential = Arc::clone(self);
         let attempt = async move {
             let own = Budget::of_host(DETACHED);
             let result = credential.obtain(way, &own).await;
             *turn = lasting(&result);
+            *whole(&credential.held) = shared.filter(|_| credential.has_open());
             (result, own)
         };
-        let task = self.with.tasks.spawn(attempt.in_current_span().with_current_subscriber());
-        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let task = self.with.attempts.spawn(attempt.in_current_span().with_current_subscriber());
         let (result, own) = timeout_at(deadline, task).await.map_err(|_| SendError::timed_out())?.map_err(|error| {
             SendError::new(SendErrorKind::Unavailable, "the authentication failed inside the host")
                 .for_operator(format!("an attempt to authenticate failed inside the host: {error}"))
@@ -316,6 +344,13 @@ impl Credential {
             early: life.map(|(asked, lifetime)| asked + lifetime - Duration::from_secs(early).min(lifetime / 2)),
             values,
         }
+    }
+}
+
+impl Drop for Credential {
+    /// What could not be stored would be lost with the session.
+    fn drop(&mut self) {
+        self.keep_on();
     }
 }
 

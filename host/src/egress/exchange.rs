@@ -33,6 +33,14 @@ pub(super) struct Means<'a> {
     pub(super) budget: &'a Budget,
 }
 
+/// What an answer brings.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) grants: Grants,
+    /// Why it serves nobody although it was given: what it brings in place of stored secrets counts all the same.
+    pub(super) lacks: Option<SendError>,
+}
+
 struct Answer {
     status: u16,
     headers: http::HeaderMap,
@@ -41,13 +49,13 @@ struct Answer {
 }
 
 /// Runs the exchange, with repeats, and adds what it takes.
-pub(super) async fn run(exchange: &Exchange, with: &With<'_>, means: Means<'_>) -> Result<Grants, SendError> {
+pub(super) async fn run(exchange: &Exchange, with: &With<'_>, means: Means<'_>) -> Result<Taken, SendError> {
     let url = means.places.exchange(exchange.url.iter(), &with.context.config)?;
     let mut unanswered = 0;
     for repeat in 0.. {
         let (asked, error) = match attempt(exchange, with, &url, means).await {
             Ok(answer) if condition::as_expected(exchange.ok.as_ref(), answer.status, &answer.json) => {
-                return take_all(exchange, &answer.json);
+                return Ok(take_all(exchange, &answer.json));
             }
             Ok(answer) => {
                 let error = refused(exchange, with, &answer);
@@ -144,14 +152,16 @@ fn form_encoded(text: &str) -> Zeroizing<String> {
     Zeroizing::new(::url::form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }
 
-fn take_all(exchange: &Exchange, json: &Value) -> Result<Grants, SendError> {
-    let mut grants = Grants::new();
+fn take_all(exchange: &Exchange, json: &Value) -> Taken {
+    let mut all = Taken { grants: Grants::new(), lacks: None };
     for (name, take) in &exchange.take {
-        if let Some(known) = taken(name, take, json)? {
-            grants.insert(name.clone(), known);
+        match taken(name, take, json) {
+            Ok(Some(known)) => drop(all.grants.insert(name.clone(), known)),
+            Ok(None) => {}
+            Err(error) => all.lacks = all.lacks.or(Some(error)),
         }
     }
-    Ok(grants)
+    all
 }
 
 fn taken(name: &str, take: &Take, json: &Value) -> Result<Option<Known>, SendError> {
@@ -269,10 +279,11 @@ mod tests {
             "token": {"at": "/access_token", "secret": true},
             "lifetime": {"at": "/expires_in", "default": 3600},
             "extra": {"at": "/extra", "optional": true}}}));
-        let grants = take_all(&exchange, &serde_json::json!({"access_token": "abc"})).unwrap();
+        let Taken { grants, lacks } = take_all(&exchange, &serde_json::json!({"access_token": "abc"}));
+        assert!(lacks.is_none());
         assert_eq!(grants["lifetime"].text.as_str(), "3600");
         assert!(grants["token"].secret && !grants.contains_key("extra"));
-        let error = take_all(&exchange, &serde_json::json!({"expires_in": 1, "access_token": ""})).unwrap_err();
+        let error = take_all(&exchange, &serde_json::json!({"expires_in": 1, "access_token": ""})).lacks.unwrap();
         assert_eq!(error.message, "the answer to the authentication holds no `token`");
     }
 

@@ -11,7 +11,7 @@ mod converse;
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -30,9 +30,9 @@ use super::{
     approval::ApprovedOrigin,
     client,
     context::Context,
-    credential::{Credential, Equipment},
+    credential::{Credential, DETACHED, Equipment, Keeper},
     error::Told,
-    keep::Keep,
+    keep::{Destination, Keep},
     recipe::{Recipe, Target},
     retry::Pacing,
     scope::{Places, Rule},
@@ -83,8 +83,12 @@ struct Shared {
     tls: rustls::ClientConfig,
     pacing: Pacing,
     openings: Openings,
-    /// What outlives the requests that began it: storing a secret, giving a grant back.
-    tasks: TaskTracker,
+    /// Grants that are given back.
+    releases: TaskTracker,
+    /// Attempts that may replace a stored secret.
+    attempts: TaskTracker,
+    /// Whose turn it is to spend the stored secrets of a connection.
+    turns: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
     /// The sessions that somebody uses, with the revision of their connection.
     sessions: Mutex<HashMap<ConnectionId, (u64, Weak<Session>)>>,
 }
@@ -101,6 +105,8 @@ pub struct SessionSpec {
     /// The registered connection whose stored secret is replaced when the platform replaces the one used here. None for
     /// a payload that nothing is stored of.
     pub keep: Option<ConnectionId>,
+    /// Secrets that are not the stored ones of that connection, by name.
+    pub brought: BTreeSet<String>,
     /// `connection.origin` of the recipes.
     pub address: Address,
     /// `config.*` of the recipes: the payload's `connection` object without secrets.
@@ -122,8 +128,6 @@ pub struct Session {
     /// Which of it carries the credential.
     scope: Vec<Rule>,
     credential: Arc<Credential>,
-    /// Where the grant is given back from.
-    runtime: Option<Handle>,
     wire: Wire,
     pacing: Pacing,
     permits: Arc<Semaphore>,
@@ -235,17 +239,25 @@ impl Egress {
             tls,
             pacing,
             openings: Openings::default(),
-            tasks: TaskTracker::new(),
+            releases: TaskTracker::new(),
+            attempts: TaskTracker::new(),
+            turns: Mutex::default(),
             sessions: Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Waits until what outlives its requests is done: secrets that are being stored, grants that are given back. For
-    /// the host's end, when no operation runs any more.
+    /// Waits until no attempt runs that may replace a stored secret, as long as one may take. Whether none does. For the
+    /// host's end: one that is cut off loses the secret.
+    pub async fn settled(&self) -> bool {
+        self.shared.attempts.close();
+        tokio::time::timeout(DETACHED, self.shared.attempts.wait()).await.is_ok()
+    }
+
+    /// Waits until all grants are given back. For the host's end, when no operation runs any more.
     pub async fn finished(&self) {
-        self.shared.tasks.close();
-        self.shared.tasks.wait().await;
+        self.shared.releases.close();
+        self.shared.releases.wait().await;
     }
 
     /// What the operator allows.
@@ -288,8 +300,14 @@ impl Shared {
         if spec.secrets.0.values().any(|secret| secret.len() > MAX_RENDERED) {
             return Err(SendError::new(SendErrorKind::InvalidConfig, "a secret is longer than 64 KiB"));
         }
-        let keep = self.surroundings.keep.clone().zip(spec.keep);
-        let revision = spec.connection.map(|(_, revision)| revision);
+        let keep = self.surroundings.keep.clone().zip(spec.keep).map(|(store, connection)| {
+            let reached = spec.reach.iter().filter_map(|target| target.origin.config_property().map(str::to_owned));
+            let names = spec.recipe.address_properties().into_iter().chain(reached);
+            let places = Destination::of(&spec.address, &spec.config, names);
+            let spends = spec.recipe.persisted().into_iter().any(|name| !spec.brought.contains(name));
+            let turn = if spends { self.turn(connection) } else { Arc::default() };
+            Keeper { store, connection, places, brought: spec.brought, turn }
+        });
         let wire = Wire { client, filter: Arc::clone(&self.filter) };
         let equipment = Equipment {
             places: places.clone(),
@@ -297,8 +315,10 @@ impl Shared {
             pacing: self.pacing,
             clock: self.surroundings.clock.clone(),
             openings: self.openings.clone(),
-            tasks: self.tasks.clone(),
-            keep: keep.map(|(keep, connection)| (keep, connection, revision)),
+            releases: self.releases.clone(),
+            attempts: self.attempts.clone(),
+            runtime: Handle::try_current().ok(),
+            keep,
         };
         let context = Context::new(places.origin().to_string(), spec.config, spec.secrets, &spec.recipe.lets);
         Ok(Session {
@@ -307,12 +327,22 @@ impl Shared {
             reach,
             scope,
             credential: Arc::new(Credential::new(spec.recipe, context, equipment)),
-            runtime: Handle::try_current().ok(),
             wire,
             pacing: self.pacing,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
             told,
         })
+    }
+
+    fn turn(&self, connection: ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&connection).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        turns.insert(connection, Arc::downgrade(&turn));
+        turn
     }
 }
 
@@ -349,9 +379,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(runtime) = &self.runtime {
-            self.credential.release(runtime);
-        }
+        self.credential.release();
     }
 }
 

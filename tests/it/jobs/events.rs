@@ -108,6 +108,7 @@ async fn a_job_is_followed_from_its_beginning_to_its_end_and_again_after_a_cut()
         }
     }
     // What cannot be made up for is said.
+    #[expect(clippy::disallowed_methods, reason = "the host of this test has the system's clock")]
     let old = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2)).as_microsecond().to_string();
     for last in ["nonsense", old.as_str()] {
         let event = Stream::open(host.client(), "", Some(last)).await?.next().await?.context("an event")?;
@@ -184,6 +185,7 @@ async fn streams_are_bounded_and_end_with_their_client_and_with_the_host() -> an
     let mut another = until("room for another", async || Ok(Stream::open(client, "", None).await.ok())).await?;
     // A job runs and hangs: neither it nor open streams keep the host from going down.
     let began = Instant::now();
+    #[expect(clippy::disallowed_methods, reason = "awaited below")]
     let stopping = tokio::spawn(host.stop());
     while kept.next().await?.is_some() {}
     while another.next().await?.is_some() {}

@@ -113,6 +113,7 @@ pub(in crate::api) async fn save(
     let update = ConnectionUpdate {
         options: ConnectionOptions { filter, ..connection.options },
         secrets: None,
+        secrets_were: None,
         config: connection.config,
         address: connection.address,
         identity: connection.identity,

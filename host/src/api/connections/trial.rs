@@ -79,12 +79,12 @@ pub(super) struct Passed {
 /// How long an attempt to authenticate that is under way may take to tell what it got.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Tries a registration. `stored` is the connection that it would change.
+/// Tries a registration. `stored` is the connection that it would change, with the secrets that it was made from.
 pub(super) async fn run(
     state: &ApiState,
     connector: &Connector,
     registration: &Registration,
-    stored: Option<ConnectionId>,
+    stored: Option<(ConnectionId, &Secrets)>,
     filter: &Filter,
 ) -> Result<Trial, ApiError> {
     let session = match connector.trial_session(&state.egress, registration, stored) {
@@ -106,7 +106,17 @@ pub(super) async fn run(
     };
     let rotated = tokio::time::timeout(SETTLED, session.rotated()).await.ok().flatten();
     let rotated = rotated.map(|(secrets, only_here)| Rotated { secrets, only_here });
-    tried.map(|trial| trial.explained(session.last_told()).with(rotated))
+    match tried {
+        Ok(trial) => Ok(trial.explained(session.last_told()).with(rotated)),
+        Err(error) => Err(telling(error, rotated.as_ref())),
+    }
+}
+
+/// An error after a try, with what the try has used up.
+pub(super) fn telling(error: ApiError, rotated: Option<&Rotated>) -> ApiError {
+    let Some(used_up) = rotated.and_then(Rotated::used_up) else { return error };
+    let hints: Vec<String> = error.hint_text().map(str::to_owned).into_iter().chain([used_up.message]).collect();
+    error.hint(hints.join("; "))
 }
 
 /// What a check that failed as a whole says of the connection: something, or nothing but that it failed.
@@ -215,12 +225,10 @@ impl Trial {
         };
         let mut error = ApiError::refused(code, format!("{}: {}", obstacle.capability, obstacle.message))
             .detail(json!({ "checks": self.checks() }));
-        let used_up = self.rotated.as_ref().and_then(Rotated::used_up).map(|warning| warning.message);
-        let hints: Vec<String> = obstacle.hint.clone().into_iter().chain(used_up).collect();
-        if !hints.is_empty() {
-            error = error.hint(hints.join("; "));
+        if let Some(hint) = &obstacle.hint {
+            error = error.hint(hint);
         }
-        Err(error)
+        Err(telling(error, self.rotated.as_ref()))
     }
 
     /// The results for somebody who only asks.
@@ -282,6 +290,11 @@ mod tests {
         let hint = error.hint_text().expect("a hint");
         assert!(hint.starts_with("390100: Incorrect password; "), "{hint}");
         assert!(hint.contains("used up connection.oAuth.refreshToken"), "{hint}");
+        let conflict = telling(ApiError::conflict("key-taken", "taken").hint("choose another"), Some(&rotated()));
+        let hint = conflict.hint_text().expect("a hint");
+        assert!(hint.starts_with("choose another; the test used up connection.oAuth.refreshToken"), "{hint}");
+        let plain = telling(ApiError::revision(2), None);
+        assert_eq!(plain.hint_text(), ApiError::revision(2).hint_text());
         let fine = || vec![outcome("reach", CheckStatus::Passed), outcome("list-columns", CheckStatus::Failed)];
         let result = trial(fine()).explained(Some("of a request that stands in nobody's way".into()));
         assert!(result.outcomes.iter().all(|o| o.hint.is_none()));

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     db::{
         Db,
-        connections::{ConnectionUpdate, NewConnection},
+        connections::{ConnectionError, ConnectionUpdate, NewConnection},
     },
     model::{
         connection::{Actor, Address, Connection, ConnectionOptions},
@@ -48,6 +48,11 @@ async fn registered() -> (Db, Rotations, Connection) {
     (db, keep, connection)
 }
 
+/// Where the connection goes.
+fn places(connection: &Connection) -> Destination {
+    Destination::of(&connection.address, &connection.config, ["authority".to_owned()])
+}
+
 fn rotation(connection: ConnectionId, was: &str, new: &str) -> Rotation {
     let text = |text: &str| Zeroizing::new(text.to_owned());
     Rotation { connection, property: "refresh".into(), was: Some(text(was)), new: text(new) }
@@ -60,8 +65,7 @@ async fn a_replaced_secret_is_stored_and_the_connection_stays_as_it_was() {
     let (after, sealed) = db.connection_with_secrets(connection.id).await.expect("read").expect("there");
     assert_eq!(after, connection, "not even its revision moved");
     assert_eq!(keep.vault.open(connection.id, &sealed).expect("opens"), secrets("two"), "the others are untouched");
-    assert_eq!(keep.current(connection.id, connection.revision).await, Some(secrets("two")));
-    assert_eq!(keep.current(connection.id, connection.revision + 1).await, None);
+    assert_eq!(keep.current(connection.id, &places(&connection)).await.expect("read"), Some(secrets("two")));
 }
 
 #[tokio::test]
@@ -70,6 +74,7 @@ async fn what_people_have_stored_meanwhile_stays() {
     let update = ConnectionUpdate {
         config: json!({}),
         secrets: Some(keep.vault.seal(connection.id, &secrets("by hand")).expect("sealed")),
+        secrets_were: None,
         address: connection.address.clone(),
         identity: None,
         host_managed: None,
@@ -78,10 +83,7 @@ async fn what_people_have_stored_meanwhile_stays() {
     };
     db.update_connection(connection.id, update.clone(), None, Timestamp::UNIX_EPOCH).await.expect("changed");
     assert_eq!(keep.replace(rotation(connection.id, "one", "two")).await.expect("asked"), Kept::Superseded);
-    assert_eq!(keep.current(connection.id, 2).await, Some(secrets("by hand")));
-    let options_only = ConnectionUpdate { secrets: None, ..update };
-    db.update_connection(connection.id, options_only, None, Timestamp::UNIX_EPOCH).await.expect("changed");
-    assert_eq!(keep.current(connection.id, 3).await, Some(secrets("by hand")), "no secret was touched");
+    assert_eq!(keep.current(connection.id, &places(&connection)).await.expect("read"), Some(secrets("by hand")));
     let nobody = rotation(ConnectionId::generate(), "one", "two");
     assert_eq!(keep.replace(nobody).await.expect("asked"), Kept::Superseded);
 }
@@ -96,6 +98,58 @@ async fn two_changes_at_once_are_both_kept() {
     };
     let (one, other) = tokio::join!(keep.replace(rotation(connection.id, "one", "two")), keep.replace(client));
     assert_eq!((one.expect("kept"), other.expect("kept")), (Kept::Stored, Kept::Stored));
-    let now = keep.current(connection.id, 1).await.expect("there");
+    let now = keep.current(connection.id, &places(&connection)).await.expect("read").expect("there");
     assert_eq!((now.0["refresh"].as_str(), now.0["client"].as_str()), ("two", "new client"));
+}
+
+#[tokio::test]
+async fn secrets_for_other_places_are_not_told_and_a_change_of_anything_else_does_not_matter() {
+    let (db, keep, connection) = registered().await;
+    let update = ConnectionUpdate {
+        config: json!({"other": 1}),
+        secrets: None,
+        secrets_were: None,
+        address: connection.address.clone(),
+        identity: None,
+        host_managed: None,
+        options: ConnectionOptions::default(),
+        by: actor(),
+    };
+    let moved = Address { hostname: "elsewhere.example".into(), ..connection.address.clone() };
+    let authority = json!({"authority": "https://login.example"});
+    for (update, told) in [
+        (update.clone(), true),
+        (ConnectionUpdate { address: moved, ..update.clone() }, false),
+        (ConnectionUpdate { config: authority, ..update }, false),
+    ] {
+        db.update_connection(connection.id, update, None, Timestamp::UNIX_EPOCH).await.expect("changed");
+        let current = keep.current(connection.id, &places(&connection)).await.expect("read");
+        assert_eq!(current, told.then(|| secrets("one")));
+    }
+    drop(db);
+    keep.current(connection.id, &places(&connection)).await.expect_err("the store has ended");
+}
+
+#[tokio::test]
+async fn a_change_that_was_made_from_a_replaced_secret_is_not_stored() {
+    let (db, keep, connection) = registered().await;
+    let (_, were) = db.connection_with_secrets(connection.id).await.expect("read").expect("there");
+    assert_eq!(keep.replace(rotation(connection.id, "one", "two")).await.expect("kept"), Kept::Stored);
+    let update = |were| ConnectionUpdate {
+        config: json!({"changed": true}),
+        secrets: Some(keep.vault.seal(connection.id, &secrets("one")).expect("sealed")),
+        secrets_were: Some(were),
+        address: connection.address.clone(),
+        identity: None,
+        host_managed: None,
+        options: ConnectionOptions::default(),
+        by: actor(),
+    };
+    let (id, revision) = (connection.id, Some(connection.revision));
+    let error = db.update_connection(id, update(were), revision, Timestamp::UNIX_EPOCH).await.expect_err("refused");
+    assert!(matches!(error, ConnectionError::Secrets));
+    let (same, were) = db.connection_with_secrets(id).await.expect("read").expect("there");
+    assert_eq!(same, connection);
+    assert_eq!(keep.vault.open(id, &were).expect("opens"), secrets("two"));
+    db.update_connection(id, update(were), revision, Timestamp::UNIX_EPOCH).await.expect("from what is stored");
 }

@@ -5,14 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{runtime::Handle, time::timeout_at};
+use tokio::time::timeout_at;
 use tracing::instrument::{Instrument as _, WithSubscriber as _};
 
 use super::{Credential, Grant, RELEASE, State};
 use crate::egress::{
     context::{Grants, With},
     error::{SendError, SendErrorKind},
-    exchange,
+    exchange::{self, Taken},
     recipe::{Exchange, Jwt, Seconds, Step},
     session::Budget,
     signing::{self, Signer},
@@ -29,7 +29,7 @@ pub(super) enum Way {
 impl Credential {
     /// Only with the turn.
     pub(super) async fn obtain(&self, way: Way, budget: &Budget) -> Result<Arc<Grant>, SendError> {
-        self.adopt().await;
+        self.settle().await?;
         if let (Way::Renew(old), Some(step)) = (way, &self.recipe.renew) {
             match self.renew(&step.exchange, &old, budget).await {
                 Ok(grant) => return Ok(grant),
@@ -41,6 +41,7 @@ impl Credential {
                     "a grant could not be renewed: another one is acquired"
                 ),
             }
+            self.settle().await?;
         }
         self.acquire(budget).await
     }
@@ -79,9 +80,9 @@ impl Credential {
     async fn exchange(&self, exchange: &Exchange, values: &Grants, budget: &Budget) -> Result<Grants, SendError> {
         let context = self.context();
         let with = With { context: &context, grants: values };
-        let taken = exchange::run(exchange, &with, self.means(budget)).await?;
-        self.rotate(exchange, &taken).await?;
-        Ok(taken)
+        let Taken { grants, lacks } = exchange::run(exchange, &with, self.means(budget)).await?;
+        self.rotate(exchange, &grants).await?;
+        lacks.map_or(Ok(grants), Err)
     }
 
     /// Makes the values the session's grant.
@@ -134,8 +135,8 @@ impl Credential {
     }
 
     /// Gives the grant back, in a task of its own: nobody waits for it but the host's end.
-    pub(in crate::egress) fn release(self: &Arc<Self>, runtime: &Handle) {
-        let Some(step) = &self.recipe.release else { return };
+    pub(in crate::egress) fn release(self: &Arc<Self>) {
+        let (Some(step), Some(runtime)) = (&self.recipe.release, &self.with.runtime) else { return };
         let now = Instant::now();
         let grant = self.state().grant.take().filter(|grant| grant.ends.is_none_or(|ends| now < ends));
         let Some(grant) = grant else { return };
@@ -152,6 +153,6 @@ impl Credential {
                 ),
             }
         };
-        drop(self.with.tasks.spawn_on(task.in_current_span().with_current_subscriber(), runtime));
+        drop(self.with.releases.spawn_on(task.in_current_span().with_current_subscriber(), runtime));
     }
 }

@@ -4,11 +4,15 @@
 //! whoever waits for it. What remains is the time between the platform's answer and the store's: a host that is killed
 //! just then has lost the secret, and people must enter another one.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tracing::instrument::{Instrument as _, WithSubscriber as _};
 use zeroize::Zeroizing;
 
-use super::{Credential, Fate, whole};
+use super::{Credential, DETACHED, Fate, Keeper, whole};
 use crate::egress::{
     context::Grants,
     error::{SendError, SendErrorKind},
@@ -23,6 +27,9 @@ const TRIES: u32 = 3;
 /// Between them.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// Longest between them, once the session is over: each is twice the one before.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
 impl Credential {
     /// The secrets as they are now, where the platform has replaced any of them, with the names of those that are not
     /// stored.
@@ -34,24 +41,27 @@ impl Credential {
         (!rotated.is_empty()).then(|| (self.context().secrets.clone(), only_here.collect()))
     }
 
-    /// Takes over what other sessions of the connection have stored meanwhile: what this one holds is dead then.
-    pub(super) async fn adopt(&self) {
+    /// Before an exchange: stores what could not be stored before, and takes over what other sessions of the connection
+    /// have stored meanwhile, because what this one holds is dead then. Without either nothing may be spent.
+    pub(super) async fn settle(&self) -> Result<(), SendError> {
         let persisted = self.recipe.persisted();
-        let Some((keep, connection, Some(revision))) = &self.with.keep else { return };
-        if persisted.is_empty() {
-            return;
-        }
-        let Some(stored) = keep.current(*connection, *revision).await else { return };
+        let Some(keeper) = self.with.keep.as_ref().filter(|_| !persisted.is_empty()) else { return Ok(()) };
+        self.keep_all().await?;
+        let stored = keeper.store.current(keeper.connection, &keeper.places).await.map_err(|error| {
+            let text = "the stored secrets could not be read";
+            SendError::new(SendErrorKind::Unavailable, text).for_operator(format!("{text}: {error}"))
+        })?;
+        let Some(stored) = stored else { return Ok(()) };
         let context = self.context();
         for property in persisted {
-            let open = matches!(whole(&self.rotated).get(property), Some(Fate::Open(_)));
             if let Some(value) = stored.0.get(property)
-                && !open
+                && !keeper.brought.contains(property)
                 && context.secrets.0.get(property) != Some(value)
             {
                 self.use_secret(property, value.clone());
             }
         }
+        Ok(())
     }
 
     /// Keeps what an answer brings in place of stored secrets.
@@ -75,52 +85,94 @@ impl Credential {
         self.keep_all().await
     }
 
-    async fn keep_all(&self) -> Result<(), SendError> {
-        let Some((keep, connection, _)) = &self.with.keep else { return Ok(()) };
-        let open: Vec<(String, Option<Zeroizing<String>>)> = {
-            let rotated = whole(&self.rotated);
-            let open = |(name, fate): (&String, &Fate)| match fate {
-                Fate::Open(was) => Some((name.clone(), was.clone())),
-                Fate::Stored | Fate::Here => None,
-            };
-            rotated.iter().filter_map(open).collect()
+    pub(super) fn has_open(&self) -> bool {
+        whole(&self.rotated).values().any(|fate| matches!(fate, Fate::Open(_)))
+    }
+
+    /// What must still be stored.
+    fn open(&self, keeper: &Keeper) -> Vec<Rotation> {
+        let context = self.context();
+        let open = |(property, fate): (&String, &Fate)| {
+            let Fate::Open(was) = fate else { return None };
+            let new = context.secrets.0.get(property)?.clone();
+            Some(Rotation { connection: keeper.connection, property: property.clone(), was: was.clone(), new })
         };
-        for (property, was) in open {
-            let Some(new) = self.context().secrets.0.get(&property).cloned() else { continue };
-            let rotation = Rotation { connection: *connection, property: property.clone(), was, new };
-            let mut result = keep.replace(rotation.clone()).await;
+        whole(&self.rotated).iter().filter_map(open).collect()
+    }
+
+    async fn keep_all(&self) -> Result<(), SendError> {
+        let Some(keeper) = &self.with.keep else { return Ok(()) };
+        for rotation in self.open(keeper) {
+            let mut result = keeper.store.replace(rotation.clone()).await;
             for _ in 1..TRIES {
                 if result.is_ok() {
                     break;
                 }
                 tokio::time::sleep(PAUSE).await;
-                result = keep.replace(rotation.clone()).await;
+                result = keeper.store.replace(rotation.clone()).await;
             }
-            let fate = match result {
-                Ok(Kept::Stored) => {
-                    tracing::info!(%connection, property, "the platform replaced a secret; the new one is stored");
-                    Fate::Stored
-                }
-                Ok(Kept::Superseded) => {
-                    tracing::info!(
-                        %connection, property,
-                        "the platform replaced a secret that is no longer the stored one; the new one is not stored"
-                    );
-                    Fate::Here
-                }
-                Err(error) => {
-                    let text = "the platform replaced a stored secret, and the new one could not be stored";
-                    return Err(SendError::new(SendErrorKind::Unavailable, text)
-                        .for_operator(format!("{text}: `{property}`: {error}")));
-                }
+            let kept = result.map_err(|error| {
+                let text = "the platform replaced a stored secret, and the new one could not be stored";
+                SendError::new(SendErrorKind::Unavailable, text)
+                    .for_operator(format!("{text}: `{}`: {error}", rotation.property))
+            })?;
+            tell(&rotation, kept);
+            let fate = match kept {
+                Kept::Stored => Fate::Stored,
+                Kept::Superseded => Fate::Here,
             };
-            whole(&self.rotated).insert(property, fate);
+            whole(&self.rotated).insert(rotation.property, fate);
         }
         Ok(())
+    }
+
+    /// Goes on with storing in a task of its own, because nobody comes back to it. As long as it tries, no other session
+    /// spends what is stored.
+    pub(super) fn keep_on(&self) {
+        let (Some(keeper), Some(runtime)) = (&self.with.keep, &self.with.runtime) else { return };
+        let open = self.open(keeper);
+        if open.is_empty() {
+            return;
+        }
+        let (keeper, turn) = (keeper.clone(), whole(&self.held).take());
+        let task = async move {
+            let end = Instant::now() + DETACHED;
+            for rotation in open {
+                let mut pause = PAUSE;
+                loop {
+                    match keeper.store.replace(rotation.clone()).await {
+                        Ok(kept) => break tell(&rotation, kept),
+                        Err(error) if Instant::now() + pause >= end => {
+                            break tracing::error!(
+                                connection = %rotation.connection, property = rotation.property, %error,
+                                "the platform replaced a stored secret, and the new one is lost: enter another one"
+                            );
+                        }
+                        Err(_) => tokio::time::sleep(pause).await,
+                    }
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+            }
+            drop(turn);
+        };
+        drop(self.with.attempts.spawn_on(task.in_current_span().with_current_subscriber(), runtime));
     }
 
     fn use_secret(&self, property: &str, value: Zeroizing<String>) {
         let context = self.context().with_secret(property, value, &self.recipe.lets);
         *whole(&self.context) = Arc::new(context);
+    }
+}
+
+fn tell(rotation: &Rotation, kept: Kept) {
+    let Rotation { connection, property, .. } = rotation;
+    match kept {
+        Kept::Stored => {
+            tracing::info!(%connection, property, "the platform replaced a secret; the new one is stored");
+        }
+        Kept::Superseded => tracing::info!(
+            %connection, property,
+            "the platform replaced a secret that is no longer the stored one; the new one is not stored"
+        ),
     }
 }

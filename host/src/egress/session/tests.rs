@@ -84,6 +84,7 @@ fn spec(address: Address, recipe: Value) -> SessionSpec {
     SessionSpec {
         connection: None,
         keep: None,
+        brought: BTreeSet::new(),
         address,
         config: json!({"client": "me"}),
         secrets: Secrets([("token".to_owned(), Zeroizing::new(CANARY.to_owned()))].into()),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::egress::keep::{Keep, Kept, NotKept, Rotation};
+use crate::egress::keep::{Destination, Keep, Kept, NotKept, Rotation};
 
 /// A store of one connection in memory.
 #[derive(Default)]
@@ -13,6 +13,8 @@ pub(super) struct Memory {
     secrets: Mutex<BTreeMap<String, Zeroizing<String>>>,
     /// Attempts that fail before one succeeds.
     fails: AtomicU32,
+    /// Reads that fail before one succeeds.
+    unread: AtomicU32,
     delay: Duration,
 }
 
@@ -32,15 +34,19 @@ impl Memory {
 }
 
 impl Keep for Memory {
-    fn current(&self, _: ConnectionId, revision: u64) -> BoxFuture<'_, Option<Secrets>> {
-        let secrets = (revision == 1).then(|| Secrets(self.secrets.lock().unwrap().clone()));
-        Box::pin(async move { secrets })
+    fn current<'a>(&'a self, _: ConnectionId, _: &'a Destination) -> BoxFuture<'a, Result<Option<Secrets>, NotKept>> {
+        Box::pin(async move {
+            if counted_down(&self.unread) {
+                return Err(NotKept("the disk is gone".to_owned()));
+            }
+            Ok(Some(Secrets(self.secrets.lock().unwrap().clone())))
+        })
     }
 
     fn replace(&self, rotation: Rotation) -> BoxFuture<'_, Result<Kept, NotKept>> {
         Box::pin(async move {
             tokio::time::sleep(self.delay).await;
-            if self.fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            if counted_down(&self.fails) {
                 return Err(NotKept("no space left on device".to_owned()));
             }
             let mut secrets = self.secrets.lock().unwrap();
@@ -51,6 +57,10 @@ impl Keep for Memory {
             Ok(Kept::Stored)
         })
     }
+}
+
+fn counted_down(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
 
 fn rotating_recipe() -> Value {
@@ -77,8 +87,9 @@ async fn issuer(delay: Duration, rotates: bool) -> Issuer {
     let (seen, expired) = (Arc::clone(&next), AtomicU32::new(0));
     let platform = Platform::start(move |asked| {
         if asked.uri.path() != "/token" {
-            // Every second one comes too late.
-            let late = expired.fetch_add(1, Ordering::SeqCst) % 2 == 1;
+            // Every second one comes too late, but for one path.
+            let always = asked.uri.path() == "/api/always";
+            let late = !always && expired.fetch_add(1, Ordering::SeqCst) % 2 == 1;
             return Answer::new(if late { 401 } else { 200 }, "");
         }
         let number = seen.load(Ordering::SeqCst);
@@ -98,13 +109,17 @@ async fn issuer(delay: Duration, rotates: bool) -> Issuer {
 }
 
 fn open(egress: &Egress, platform: &Platform, registered: Option<ConnectionId>) -> Arc<Session> {
-    let spec = SessionSpec {
-        connection: registered.map(|id| (id, 1)),
+    let spec = SessionSpec { connection: registered.map(|id| (id, 1)), ..trial(platform, registered) };
+    egress.session(spec).unwrap()
+}
+
+/// Of a payload with the first secret of all.
+fn trial(platform: &Platform, registered: Option<ConnectionId>) -> SessionSpec {
+    SessionSpec {
         keep: registered,
         secrets: Secrets([("token".to_owned(), Zeroizing::new(nth(0)))].into()),
         ..spec(platform.address(), rotating_recipe())
-    };
-    egress.session(spec).unwrap()
+    }
 }
 
 fn keeping(memory: &Arc<Memory>) -> Egress {
@@ -149,6 +164,20 @@ async fn whoever_is_in_a_hurry_ends_no_attempt_that_may_replace_a_secret() {
     assert_eq!(memory.stored("token"), nth(1), "it went on without them");
     assert_eq!(session.send(get(&issuer.platform, "/api/x"), &budget).await.unwrap().status, 200);
     assert_eq!(issuer.platform.count("/token"), 1);
+}
+
+#[tokio::test]
+async fn the_hosts_end_waits_for_an_attempt_that_may_replace_a_secret() {
+    let issuer = issuer(Duration::from_millis(200), true).await;
+    let memory = Arc::new(Memory::holding(&[("token", &nth(0))]));
+    let egress = keeping(&memory);
+    let session = open(&egress, &issuer.platform, Some(ConnectionId::generate()));
+    let hasty = Budget { deadline: Instant::now() + Duration::from_millis(60), ..budget() };
+    session.send(get(&issuer.platform, "/api/x"), &hasty).await.unwrap_err();
+    drop(session);
+    assert_eq!(memory.stored("token"), nth(0));
+    assert!(egress.settled().await);
+    assert_eq!(memory.stored("token"), nth(1));
 }
 
 #[tokio::test]
@@ -217,4 +246,82 @@ async fn a_try_tells_what_it_used_up() {
     session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap();
     let (secrets, only_here) = session.rotated().await.unwrap();
     assert_eq!((secrets.0["token"].as_str(), only_here), (nth(1).as_str(), vec!["token".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_stored_first_when_a_session_goes_on() {
+    let issuer = issuer(Duration::ZERO, true).await;
+    let memory = Arc::new(Memory { fails: AtomicU32::new(6), ..Memory::holding(&[("token", &nth(0))]) });
+    let session = open(&keeping(&memory), &issuer.platform, Some(ConnectionId::generate()));
+    for _ in 0..2 {
+        let error = session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::Unavailable);
+    }
+    assert_eq!(issuer.next.load(Ordering::SeqCst), 1, "no further one is spent");
+    session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap();
+    assert_eq!(memory.stored("token"), nth(2));
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_outlives_its_session_and_comes_before_the_next_one() {
+    let issuer = issuer(Duration::ZERO, true).await;
+    let memory = Arc::new(Memory { fails: AtomicU32::new(5), ..Memory::holding(&[("token", &nth(0))]) });
+    let (egress, id) = (keeping(&memory), Some(ConnectionId::generate()));
+    let session = open(&egress, &issuer.platform, id);
+    session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap_err();
+    drop(session);
+    let next = open(&egress, &issuer.platform, id);
+    next.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap();
+    assert_eq!((memory.stored("token"), issuer.platform.count("/token")), (nth(2), 2));
+}
+
+#[tokio::test]
+async fn nothing_is_spent_while_the_store_cannot_be_read() {
+    let issuer = issuer(Duration::ZERO, true).await;
+    let memory = Arc::new(Memory { unread: AtomicU32::new(1), ..Memory::holding(&[("token", &nth(0))]) });
+    let session = open(&keeping(&memory), &issuer.platform, Some(ConnectionId::generate()));
+    let error = session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap_err();
+    assert_eq!((error.kind, issuer.platform.count("/token")), (SendErrorKind::Unavailable, 0));
+    assert!(error.operator.unwrap().contains("the disk is gone"));
+    session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap();
+}
+
+#[tokio::test]
+async fn sessions_of_one_connection_spend_its_secrets_one_after_the_other() {
+    let issuer = issuer(Duration::from_millis(100), true).await;
+    let memory = Arc::new(Memory::holding(&[("token", &nth(0))]));
+    let (egress, id) = (keeping(&memory), ConnectionId::generate());
+    let old = open(&egress, &issuer.platform, Some(id));
+    let spec = trial(&issuer.platform, Some(id));
+    let new = egress.session(SessionSpec { connection: Some((id, 2)), ..spec.clone() }).unwrap();
+    let tried = egress.session(spec).unwrap();
+    let budget = budget();
+    let send = |session: &Arc<Session>| {
+        let (session, request, budget) = (Arc::clone(session), get(&issuer.platform, "/api/always"), &budget);
+        async move { session.send(request, budget).await.unwrap() }
+    };
+    tokio::join!(send(&old), send(&new), send(&tried));
+    assert_eq!((memory.stored("token"), issuer.platform.count("/token")), (nth(3), 3), "none was spent twice");
+}
+
+#[tokio::test]
+async fn a_secret_that_a_payload_brings_is_tried_and_not_the_stored_one() {
+    let issuer = issuer(Duration::ZERO, true).await;
+    let memory = Arc::new(Memory::holding(&[("token", "stored")]));
+    let brought = BTreeSet::from(["token".to_owned()]);
+    let spec = SessionSpec { brought, ..trial(&issuer.platform, Some(ConnectionId::generate())) };
+    let session = keeping(&memory).session(spec).unwrap();
+    session.send(get(&issuer.platform, "/api/x"), &budget()).await.unwrap();
+    assert_eq!(memory.stored("token"), "stored");
+    assert_eq!(session.rotated().await.unwrap().1, ["token"]);
+}
+
+#[tokio::test]
+async fn a_new_secret_in_an_answer_that_lacks_the_rest_is_kept() {
+    let platform = Platform::start(|_| Answer::json(200, json!({"refresh_token": nth(1)}))).await;
+    let memory = Arc::new(Memory::holding(&[("token", &nth(0))]));
+    let session = open(&keeping(&memory), &platform, Some(ConnectionId::generate()));
+    let error = session.send(get(&platform, "/api/x"), &budget()).await.unwrap_err();
+    assert_eq!(error.message, "the answer to the authentication holds no `token`");
+    assert_eq!(memory.stored("token"), nth(1));
 }
