@@ -4,10 +4,11 @@
 //! only when its last page came and everything on it could be delivered. Pages go on after a name, within one container:
 //! only there does the platform sort by name alone.
 
+mod partition;
+
 use serde::{Deserialize, Serialize};
 use wharfinger_sdk::{
-    Context, Error, Full, Listing, MAX_OBJECTS, Object, Page, Pager, Partition, ReadRequest, cursor, http::encode,
-    paging::Guard,
+    Context, Error, Full, Listing, MAX_OBJECTS, Object, Page, Pager, Partition, ReadRequest, cursor, paging::Guard,
 };
 
 use crate::{
@@ -15,9 +16,11 @@ use crate::{
     details::{self, Wanted, Way},
     lookup, objects,
     objects::Shown,
-    request::{self, Container, PAGE, Schema, Show},
+    request::{self, Container, PAGE, Show},
     statement::{CURSOR, Session, Trouble, Waiting},
 };
+
+use partition::partition;
 
 /// Begins the payload of a partition, before the role: its version.
 const PAYLOAD: &str = "1:";
@@ -82,18 +85,6 @@ pub(crate) fn whoami(session: &Session<'_>) -> Result<Who, Trouble> {
         who = Who { organization, account, locator, user, role };
     })?;
     Ok(who)
-}
-
-/// The partition that lists a container.
-fn partition(container: Container<'_>, payload: &str) -> Partition {
-    let (id, scope) = match container {
-        Container::Account => ("databases".to_owned(), vec![]),
-        Container::Database(database) => (format!("schemas/{}", encode(database)), vec![database.to_owned()]),
-        Container::Schema(Schema { database, name }) => {
-            (format!("objects/{}/{}", encode(database), encode(name)), vec![database.to_owned(), name.to_owned()])
-        }
-    };
-    Partition::new(id, scope, payload)
 }
 
 fn no_container() -> Error {
