@@ -188,34 +188,37 @@ fn step(
     shown.objects.retain(|object| object.path.last() != at.after.as_ref());
     shown.objects.retain(|object| cx.filter().keeps(&object.path));
     let mut objects = shown.objects;
+    let mut is_cut = false;
     if let Container::Schema(schema) = container {
         let wanted = match what {
-            _ if !request.want_columns => Wanted::Fingerprints,
+            Show::Tables(_) if !request.want_columns => Wanted::FingerprintsOfAll,
+            _ if !request.want_columns => Wanted::FingerprintsOfSome,
             Show::Tables(_) => Wanted::ColumnsOfAll,
             _ => Wanted::ColumnsOfSome,
         };
         let done = details::add(session, schema, &mut objects, wanted, &mut at.way)?;
-        if done < objects.len() {
-            objects.truncate(done);
-            at.limit = done.max(1);
-            push(container, &payload, objects, at, pager);
-            return Ok(Step::Full);
-        }
-    }
-    if !push(container, &payload, objects, at, pager) {
-        return Ok(Step::Full);
+        is_cut = done < objects.len();
+        objects.truncate(done);
     }
     for why in shown.unreadable {
         at.incomplete = true;
         let why: String = why.chars().take(MAX_WHY).collect();
         pager.error(Error::internal(format!("Could not {}: one entry is not readable: {why}", container.listing())));
     }
+    if is_cut {
+        at.limit = objects.len().max(1);
+    }
+    if !push(container, &payload, objects, at, pager) || is_cut {
+        return Ok(Step::Full);
+    }
+    // What weighed much may be behind us.
+    at.limit = Some(at.limit * 2).filter(|limit| *limit < PAGE).unwrap_or(0);
     at.seen |= shown.rows > 0;
     if beyond.is_some() {
         (at.after, at.guard) = (beyond, guard);
         return Ok(Step::More);
     }
-    (at.phase, at.after, at.guard) = (at.phase + 1, None, Guard::default());
+    (at.phase, at.after, at.guard, at.limit) = (at.phase + 1, None, Guard::default(), 0);
     if at.phase < shows.len() {
         return Ok(Step::More);
     }
