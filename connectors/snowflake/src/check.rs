@@ -6,7 +6,7 @@
 mod grants;
 mod rights;
 
-use wharfinger_sdk::{Context, Error, Outcome, Status, codes};
+use wharfinger_sdk::{Context, Error, Object, Outcome, Status, codes};
 
 use crate::{
     config::{AuthenticationType, Config},
@@ -25,7 +25,7 @@ pub(crate) fn run(cx: &Context<Config>) -> Vec<Outcome> {
     let session = Session::new(cx);
     let mut outcomes = Vec::new();
     match whoami(&session) {
-        Err(trouble) => outcomes.extend(unusable(trouble)),
+        Err(trouble) => outcomes.extend(unusable(cx.config(), trouble)),
         Ok(who) => {
             outcomes.push(Outcome::new(
                 "reach",
@@ -42,7 +42,7 @@ pub(crate) fn run(cx: &Context<Config>) -> Vec<Outcome> {
 }
 
 /// The outcomes of not even being told who we are.
-fn unusable(trouble: Trouble) -> Vec<Outcome> {
+fn unusable(config: &Config, trouble: Trouble) -> Vec<Outcome> {
     let names_the_role = matches!(&trouble, Trouble::Refused(problem)
         if problem.refuses_config() && problem.text.to_ascii_lowercase().contains("role"));
     let is_elsewhere = matches!(&trouble, Trouble::Refused(problem) if problem.is_elsewhere());
@@ -60,7 +60,11 @@ fn unusable(trouble: Trouble) -> Vec<Outcome> {
         () if names_the_role => vec![
             reached(),
             Outcome::new("authenticate", Status::Passed, "The platform accepts the credentials."),
-            failed("role").hint("GRANT ROLE \"…\" TO USER \"…\"; or name another role."),
+            failed("role").hint(format!(
+                "GRANT ROLE {} TO USER {}; or name another role.",
+                request::quoted(&[config.role().as_deref().unwrap_or("…")]),
+                request::quoted(&[config.user().as_deref().unwrap_or("…")])
+            )),
         ],
         () if is_refusal => vec![reached(), failed("authenticate").hint(hint(&error))],
         () => vec![failed("reach")],
@@ -126,12 +130,10 @@ fn role(who: &Who) -> Outcome {
 fn contents(session: &Session<'_>, who: &Who) -> Vec<Outcome> {
     let table = session.query(&request::show(Show::Databases, "", PAGE, None));
     let shown = table.and_then(|table| Ok(objects::shown(session.cx().config(), Show::Databases, &table)?));
-    let databases: Vec<String> = match shown {
+    let databases: Vec<Object> = match shown {
         Ok(shown) => {
             let kept = shown.objects.into_iter().filter(|object| !objects::is_excluded(object));
-            kept.filter(|object| session.cx().filter().keeps(&object.path))
-                .map(|mut object| object.path.remove(0))
-                .collect()
+            kept.filter(|object| session.cx().filter().keeps(&object.path)).collect()
         }
         Err(trouble) => {
             let error = trouble.error(&Container::Account.listing());
@@ -157,7 +159,7 @@ fn contents(session: &Session<'_>, who: &Who) -> Vec<Outcome> {
 }
 
 /// Whether INFORMATION_SCHEMA can be asked.
-fn warehouse(session: &Session<'_>, role: &str, databases: &[String]) -> Outcome {
+fn warehouse(session: &Session<'_>, role: &str, databases: &[Object]) -> Outcome {
     let Some(name) = session.cx().config().warehouse() else {
         return Outcome::new(
             "warehouse",
@@ -166,7 +168,7 @@ fn warehouse(session: &Session<'_>, role: &str, databases: &[String]) -> Outcome
         );
     };
     let mut last = None;
-    for database in databases.iter().take(SCHEMAS) {
+    for database in databases.iter().filter_map(|database| database.path.first()).take(SCHEMAS) {
         match session.query(&request::probe(database)) {
             Ok(_) => return Outcome::new("warehouse", Status::Passed, format!("The warehouse {name} can be used.")),
             // A database without INFORMATION_SCHEMA says nothing of the warehouse.

@@ -72,10 +72,11 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn all(&mut self, request: &ColumnsRequest) -> Result<(), Trouble> {
         let mut found = lookup::find(self.session, Container::Schema(self.schema), &request.names)?;
-        let mut objects = Vec::with_capacity(found.len());
+        let mut objects = Vec::with_capacity(found.objects.len());
         for name in &request.names {
-            match found.remove(name) {
+            match found.objects.remove(name) {
                 Some(object) => objects.push(object),
+                None if found.open.contains(name) => {}
                 None => self.refuse(name, Error::not_found("It is not there any more, or not for this role.")),
             }
         }

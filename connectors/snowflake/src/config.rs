@@ -176,6 +176,11 @@ impl Config {
     pub(crate) fn warehouse(&self) -> Option<Cow<'_, str>> {
         self.warehouse.as_deref().map(stored)
     }
+
+    /// The user as the platform stores its name: sign-in ignores the case, and plain names are in upper case.
+    pub(crate) fn user(&self) -> Option<String> {
+        self.username.as_deref().map(|name| name.trim().to_uppercase())
+    }
 }
 
 /// The name that an identifier of SQL stands for. What could be no plain identifier is taken as it is.

@@ -34,14 +34,18 @@ fn look(
 ) -> Result<Option<Vec<Presence>>, Trouble> {
     if let Some((own, above)) = scope.split_last() {
         let Some(above) = Container::at(above) else { return Ok(None) };
-        if !lookup::find(session, above, std::slice::from_ref(own))?.contains_key(own) {
+        if !lookup::find(session, above, std::slice::from_ref(own))?.objects.contains_key(own) {
             return Ok(None);
         }
     }
     let found = lookup::find(session, container, names)?;
-    if found.is_empty() && !lookup::is_exact(session, container)? {
+    if found.objects.is_empty() && !lookup::is_exact(session, container)? {
         return Ok(None);
     }
-    let presence = |name: &String| if found.contains_key(name) { Presence::Present } else { Presence::Absent };
+    let presence = |name: &String| match () {
+        () if found.objects.contains_key(name) => Presence::Present,
+        () if found.open.contains(name) => Presence::Unknown,
+        () => Presence::Absent,
+    };
     Ok(Some(names.iter().map(presence).collect()))
 }

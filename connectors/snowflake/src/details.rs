@@ -73,8 +73,10 @@ impl Way {
 /// What is wanted beside fingerprints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Nothing.
-    Fingerprints,
+    /// Nothing. The objects are all there are between the first and the last.
+    FingerprintsOfAll,
+    /// The same, of objects here and there.
+    FingerprintsOfSome,
     /// Columns, as far as they come for many tables at once. The objects are all there are between the first and the
     /// last.
     ColumnsOfAll,
@@ -109,7 +111,7 @@ pub(crate) fn add(
                 let is_worth_it = match wanted {
                     Wanted::ColumnsOfAll => open > 0,
                     Wanted::ColumnsOfSome => open > SEVERAL,
-                    Wanted::ColumnsOfFew | Wanted::Fingerprints => false,
+                    Wanted::ColumnsOfFew | Wanted::FingerprintsOfAll | Wanted::FingerprintsOfSome => false,
                 };
                 if is_worth_it && !way.cut {
                     shown(session, schema, &mut objects[..done], way)?;
@@ -133,7 +135,7 @@ fn informed(
 ) -> Result<usize, Trouble> {
     changes(session, schema, objects, wanted)?;
     let mut left = MAX_COLUMNS;
-    if wanted == Wanted::Fingerprints {
+    if matches!(wanted, Wanted::FingerprintsOfAll | Wanted::FingerprintsOfSome) {
         Ok(objects.len())
     } else {
         columns(session, schema, objects, wanted, &mut left)
@@ -150,7 +152,7 @@ fn ask(
 ) -> Result<Table, Trouble> {
     let mut names: Vec<&str> = objects.iter().map(name).collect();
     names.sort_unstable();
-    let is_dense = names.len() > NAMED && matches!(wanted, Wanted::Fingerprints | Wanted::ColumnsOfAll);
+    let is_dense = names.len() > NAMED && matches!(wanted, Wanted::FingerprintsOfAll | Wanted::ColumnsOfAll);
     let which = if is_dense { Which::Dense(&names) } else { Which::Sparse(&names) };
     session.query(&statement(schema, which))
 }

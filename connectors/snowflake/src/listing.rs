@@ -4,10 +4,11 @@
 //! only when its last page came and everything on it could be delivered. Pages go on after a name, within one container:
 //! only there does the platform sort by name alone.
 
+mod partition;
+
 use serde::{Deserialize, Serialize};
 use wharfinger_sdk::{
-    Context, Error, Full, Listing, MAX_OBJECTS, Object, Page, Pager, Partition, ReadRequest, cursor, http::encode,
-    paging::Guard,
+    Context, Error, Full, Listing, MAX_OBJECTS, Object, Page, Pager, Partition, ReadRequest, cursor, paging::Guard,
 };
 
 use crate::{
@@ -15,9 +16,11 @@ use crate::{
     details::{self, Wanted, Way},
     lookup, objects,
     objects::Shown,
-    request::{self, Container, PAGE, Schema, Show},
+    request::{self, Container, PAGE, Show},
     statement::{CURSOR, Session, Trouble, Waiting},
 };
+
+use partition::partition;
 
 /// Begins the payload of a partition, before the role: its version.
 const PAYLOAD: &str = "1:";
@@ -82,18 +85,6 @@ pub(crate) fn whoami(session: &Session<'_>) -> Result<Who, Trouble> {
         who = Who { organization, account, locator, user, role };
     })?;
     Ok(who)
-}
-
-/// The partition that lists a container.
-fn partition(container: Container<'_>, payload: &str) -> Partition {
-    let (id, scope) = match container {
-        Container::Account => ("databases".to_owned(), vec![]),
-        Container::Database(database) => (format!("schemas/{}", encode(database)), vec![database.to_owned()]),
-        Container::Schema(Schema { database, name }) => {
-            (format!("objects/{}/{}", encode(database), encode(name)), vec![database.to_owned(), name.to_owned()])
-        }
-    };
-    Partition::new(id, scope, payload)
 }
 
 fn no_container() -> Error {
@@ -197,34 +188,37 @@ fn step(
     shown.objects.retain(|object| object.path.last() != at.after.as_ref());
     shown.objects.retain(|object| cx.filter().keeps(&object.path));
     let mut objects = shown.objects;
+    let mut is_cut = false;
     if let Container::Schema(schema) = container {
         let wanted = match what {
-            _ if !request.want_columns => Wanted::Fingerprints,
+            Show::Tables(_) if !request.want_columns => Wanted::FingerprintsOfAll,
+            _ if !request.want_columns => Wanted::FingerprintsOfSome,
             Show::Tables(_) => Wanted::ColumnsOfAll,
             _ => Wanted::ColumnsOfSome,
         };
         let done = details::add(session, schema, &mut objects, wanted, &mut at.way)?;
-        if done < objects.len() {
-            objects.truncate(done);
-            at.limit = done.max(1);
-            push(container, &payload, objects, at, pager);
-            return Ok(Step::Full);
-        }
-    }
-    if !push(container, &payload, objects, at, pager) {
-        return Ok(Step::Full);
+        is_cut = done < objects.len();
+        objects.truncate(done);
     }
     for why in shown.unreadable {
         at.incomplete = true;
         let why: String = why.chars().take(MAX_WHY).collect();
         pager.error(Error::internal(format!("Could not {}: one entry is not readable: {why}", container.listing())));
     }
+    if is_cut {
+        at.limit = objects.len().max(1);
+    }
+    if !push(container, &payload, objects, at, pager) || is_cut {
+        return Ok(Step::Full);
+    }
+    // What weighed much may be behind us.
+    at.limit = Some(at.limit * 2).filter(|limit| *limit < PAGE).unwrap_or(0);
     at.seen |= shown.rows > 0;
     if beyond.is_some() {
         (at.after, at.guard) = (beyond, guard);
         return Ok(Step::More);
     }
-    (at.phase, at.after, at.guard) = (at.phase + 1, None, Guard::default());
+    (at.phase, at.after, at.guard, at.limit) = (at.phase + 1, None, Guard::default(), 0);
     if at.phase < shows.len() {
         return Ok(Step::More);
     }

@@ -11,26 +11,54 @@ use crate::{
     statement::{Session, Trouble},
 };
 
-/// Up to so many are asked for one by one; more are found by reading the listing past them.
-const FEW: usize = 50;
+/// Up to so many are asked for one by one; more are looked for in the listing first.
+const FEW: usize = 100;
+/// Pages of the listing that are read: the names may lie far apart.
+const PAGES: usize = 4;
+/// No further names are asked for in a call that has lasted this long.
+const ENOUGH_MS: u64 = 15_000;
 
-/// The named children that there are.
-pub(crate) fn find(
-    session: &Session<'_>,
-    container: Container<'_>,
-    names: &[String],
-) -> Result<HashMap<String, Object>, Trouble> {
-    let mut found = HashMap::with_capacity(names.len());
-    for what in container.shows() {
-        let open: BTreeSet<&str> =
-            names.iter().map(String::as_str).filter(|name| !name.is_empty() && !found.contains_key(*name)).collect();
-        if open.len() <= FEW {
-            one_by_one(session, what, &open, &mut found)?;
-        } else {
-            walk(session, what, &open, &mut found)?;
+/// What was found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// The named children that there are.
+    pub(crate) objects: HashMap<String, Object>,
+    /// Names for which there was no time: nothing is known of them.
+    pub(crate) open: BTreeSet<String>,
+}
+
+/// Looks for children by name. Some are always decided, so that who asks again for the others gets on.
+pub(crate) fn find(session: &Session<'_>, container: Container<'_>, names: &[String]) -> Result<Found, Trouble> {
+    let mut found = Found::default();
+    let mut open: BTreeSet<&str> = names.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
+    if open.len() > FEW {
+        // Up to where all the listings were read.
+        let mut known: Option<String> = None;
+        for what in container.shows() {
+            let left = without(&open, &found.objects);
+            let end = walk(session, what, &left, &mut found.objects)?;
+            known = [known, end].into_iter().flatten().min();
+        }
+        open = without(&open, &found.objects);
+        open.retain(|name| known.as_deref().is_some_and(|known| *name > known));
+    }
+    let open: Vec<&str> = open.into_iter().collect();
+    for (index, some) in open.chunks(FEW).enumerate() {
+        if index > 0 && !session.cx().within_ms(ENOUGH_MS) {
+            found.open.extend(some.iter().map(|name| (*name).to_owned()));
+            continue;
+        }
+        let some: BTreeSet<&str> = some.iter().copied().collect();
+        for what in container.shows() {
+            let left = without(&some, &found.objects);
+            one_by_one(session, what, &left, &mut found.objects)?;
         }
     }
     Ok(found)
+}
+
+fn without<'a>(names: &BTreeSet<&'a str>, found: &HashMap<String, Object>) -> BTreeSet<&'a str> {
+    names.iter().copied().filter(|name| !found.contains_key(*name)).collect()
 }
 
 fn one_by_one(
@@ -55,15 +83,16 @@ fn one_by_one(
     trouble.map_or(Ok(()), Err)
 }
 
-/// Reads the listing from just before the first of the names to the last.
+/// Reads the listing from just before the first of the names to the last, as far as a few pages go. The name is the last
+/// one read, where there is more.
 fn walk(
     session: &Session<'_>,
     what: Show<'_>,
     names: &BTreeSet<&str>,
     found: &mut HashMap<String, Object>,
-) -> Result<(), Trouble> {
+) -> Result<Option<String>, Trouble> {
     let mut after = names.first().and_then(|name| before(name));
-    loop {
+    for _ in 0..PAGES {
         let table = session.query(&request::show(what, "", PAGE, after.as_deref()))?;
         let shown = objects::shown(session.cx().config(), what, &table)?;
         let last = shown.last.filter(|_| shown.rows >= PAGE);
@@ -75,9 +104,10 @@ fn walk(
                 }
                 after = Some(last);
             }
-            _ => return Ok(()),
+            _ => return Ok(None),
         }
     }
+    Ok(after)
 }
 
 /// A text that comes before a name and after few others.

@@ -93,14 +93,27 @@ fn database(config: &Config, path: Vec<String>, cells: &[Cell<'_>; 7]) -> Object
     let object = common(object, owner, comment, created)
         .attribute("retentionTime", text(retention))
         .attribute("options", text(options));
-    let is_system = kind == "APPLICATION" || matches!(name.as_str(), "SNOWFLAKE" | "SNOWFLAKE_SAMPLE_DATA");
+    // Anybody may create a database with the name of the sample; no one can with the other.
+    let is_sample = name == "SNOWFLAKE_SAMPLE_DATA" && !matches!(kind, "" | "STANDARD");
+    let is_system = kind == "APPLICATION" || name == "SNOWFLAKE" || is_sample;
     if is_system {
         return if config.include_system { object } else { object.excluded("belongs to the platform (includeSystem)") };
     }
-    if kind == "IMPORTED DATABASE" || (kind.is_empty() && text(origin).is_some()) {
+    if is_share(kind, text(origin)) {
         return if config.include_imported { object } else { object.excluded("comes from a share (includeImported)") };
     }
     object
+}
+
+fn is_share(kind: &str, origin: Option<&str>) -> bool {
+    kind == "IMPORTED DATABASE" || (kind.is_empty() && origin.is_some())
+}
+
+/// Whether what is in a database comes from another account: then one privilege on the database opens all of it.
+pub(crate) fn is_imported(database: &Object) -> bool {
+    let told = |name: &str| database.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let kind = told("databaseKind").unwrap_or_default();
+    kind == "APPLICATION" || is_share(kind, told("origin"))
 }
 
 const SCHEMA: [&str; 7] =

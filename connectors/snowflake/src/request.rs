@@ -16,6 +16,19 @@ pub(crate) struct Statement {
     pub(crate) text: String,
     /// Whether it needs a warehouse.
     pub(crate) computes: bool,
+    /// What it tells of tables.
+    pub(crate) tells: Tells,
+}
+
+/// What is told of tables: columns must not be older than the fingerprint that comes with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tells {
+    /// When they were changed: their fingerprints.
+    Changes,
+    /// Their columns.
+    Columns,
+    /// Neither.
+    Neither,
 }
 
 /// A container whose children are listed: the account, a database, or a schema.
@@ -108,7 +121,7 @@ fn literal(text: &str) -> String {
 }
 
 fn free(text: String) -> Statement {
-    Statement { text, computes: false }
+    Statement { text, computes: false, tells: Tells::Neither }
 }
 
 /// At most `limit` of what there is, whose names begin with `prefix` and come after `after`, by name.
@@ -131,22 +144,26 @@ pub(crate) fn show(what: Show<'_>, prefix: &str, limit: usize, after: Option<&st
 
 /// The columns of everything in a schema, as long as there are fewer than [`CUT`].
 pub(crate) fn columns_of_schema(schema: Schema<'_>) -> Statement {
-    free(format!("SHOW COLUMNS IN SCHEMA {}", schema.quoted()))
+    let text = format!("SHOW COLUMNS IN SCHEMA {}", schema.quoted());
+    Statement { tells: Tells::Columns, ..free(text) }
 }
 
 /// The columns of one table or view, as long as there are fewer than [`CUT`].
 pub(crate) fn columns_of_table(schema: Schema<'_>, name: &str) -> Statement {
-    free(format!("SHOW COLUMNS IN TABLE {}", quoted(&[schema.database, schema.name, name])))
+    let text = format!("SHOW COLUMNS IN TABLE {}", quoted(&[schema.database, schema.name, name]));
+    Statement { tells: Tells::Columns, ..free(text) }
 }
 
 /// All columns of one table or view.
 pub(crate) fn describe(schema: Schema<'_>, name: &str) -> Statement {
-    free(format!("DESCRIBE TABLE {}", quoted(&[schema.database, schema.name, name])))
+    let text = format!("DESCRIBE TABLE {}", quoted(&[schema.database, schema.name, name]));
+    Statement { tells: Tells::Columns, ..free(text) }
 }
 
 /// When tables and views were changed.
 pub(crate) fn changes(schema: Schema<'_>, which: Which<'_>) -> Statement {
-    information(schema, "TABLES", &["TABLE_NAME", "CREATED", "LAST_ALTERED", "LAST_DDL"], which, "")
+    let columns = ["TABLE_NAME", "CREATED", "LAST_ALTERED", "LAST_DDL"];
+    Statement { tells: Tells::Changes, ..information(schema, "TABLES", &columns, which, "") }
 }
 
 /// Columns, by table and in their order.
@@ -162,7 +179,8 @@ pub(crate) fn columns(schema: Schema<'_>, which: Which<'_>) -> Statement {
         "IS_NULLABLE",
         "COMMENT",
     ];
-    information(schema, "COLUMNS", &columns, which, " ORDER BY TABLE_NAME, ORDINAL_POSITION")
+    let order = " ORDER BY TABLE_NAME, ORDINAL_POSITION";
+    Statement { tells: Tells::Columns, ..information(schema, "COLUMNS", &columns, which, order) }
 }
 
 fn information(schema: Schema<'_>, view: &str, columns: &[&str], which: Which<'_>, order: &str) -> Statement {
@@ -173,7 +191,7 @@ fn information(schema: Schema<'_>, view: &str, columns: &[&str], which: Which<'_
         literal(schema.name),
         condition(which),
     );
-    Statement { text, computes: true }
+    Statement { computes: true, ..free(text) }
 }
 
 fn condition(which: Which<'_>) -> String {
@@ -192,7 +210,7 @@ fn condition(which: Which<'_>) -> String {
 /// Whether INFORMATION_SCHEMA can be asked: something small.
 pub(crate) fn probe(database: &str) -> Statement {
     let text = format!("SELECT SCHEMA_NAME FROM {}.INFORMATION_SCHEMA.SCHEMATA LIMIT 1", quoted(&[database]));
-    Statement { text, computes: true }
+    Statement { computes: true, ..free(text) }
 }
 
 /// Who we are: the columns of [`whoami`], in their order.

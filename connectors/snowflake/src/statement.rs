@@ -19,7 +19,7 @@ use wharfinger_sdk::{
 use crate::{
     config::{AuthenticationType, Config},
     parse::{Part, Problem, Table, error_for},
-    request::Statement,
+    request::{Statement, Tells},
 };
 
 use fetch::Rest;
@@ -84,19 +84,19 @@ pub(crate) struct Done {
 pub(crate) struct Session<'a> {
     cx: &'a Context<Config>,
     patience: Patience,
-    earlier: Vec<Ran>,
+    earlier: RefCell<Vec<Ran>>,
     ran: RefCell<Vec<Ran>>,
 }
 
 impl<'a> Session<'a> {
     /// A call that has to end with its results.
     pub(crate) fn new(cx: &'a Context<Config>) -> Self {
-        Self { cx, patience: MUCH, earlier: Vec::new(), ran: RefCell::default() }
+        Self { cx, patience: MUCH, earlier: RefCell::default(), ran: RefCell::default() }
     }
 
     /// A call that can leave a statement running, and may find what an earlier one left.
     pub(crate) fn resume(cx: &'a Context<Config>, waiting: &Waiting) -> Self {
-        Self { cx, patience: LITTLE, earlier: waiting.ran.clone(), ran: RefCell::default() }
+        Self { cx, patience: LITTLE, earlier: RefCell::new(waiting.ran.clone()), ran: RefCell::default() }
     }
 
     /// The call's context.
@@ -106,8 +106,9 @@ impl<'a> Session<'a> {
 
     /// Runs a statement.
     pub(crate) fn query(&self, statement: &Statement) -> Result<Table, Trouble> {
-        if let Some(earlier) = self.earlier.iter().find(|ran| ran.is_of(statement)) {
-            match self.settle(statement, &earlier.request, Reply::Running(earlier.handle.clone())) {
+        let earlier = self.earlier.borrow().iter().find(|ran| ran.is_of(statement)).cloned();
+        if let Some(earlier) = earlier {
+            match self.settle(statement, &earlier.request, Reply::Running(earlier.handle)) {
                 Err(Trouble::Refused(problem)) if problem.has_forgotten_the_statement() => {}
                 other => return other,
             }
@@ -115,7 +116,20 @@ impl<'a> Session<'a> {
         let request = ran::request_id(&statement.text);
         let response = submit(self.cx, statement, &request)?.send();
         let reply = read(self.cx, response)?;
-        self.settle(statement, &request, reply)
+        let answer = self.settle(statement, &request, reply);
+        // One that is refused told nothing, and is refused again whenever the call comes back.
+        if statement.tells == Tells::Changes && !matches!(answer, Err(Trouble::Refused(_))) {
+            self.forget_columns();
+        }
+        answer
+    }
+
+    /// Gives up the columns that an earlier call asked for: they may be older than a fingerprint that was asked for now,
+    /// and would not be read again for as long as it stays.
+    fn forget_columns(&self) {
+        let (columns, others): (Vec<Ran>, Vec<Ran>) = self.earlier.take().into_iter().partition(|ran| ran.columns);
+        self.earlier.replace(others);
+        self.cancel_unused(&columns);
     }
 
     /// Runs statements at once and hands over each result, with the index of its statement, in order of completion.
@@ -168,13 +182,18 @@ impl<'a> Session<'a> {
 
     /// Cancels what an earlier call left running and this one had no use for.
     pub(crate) fn tidy(&self) {
+        self.cancel_unused(&self.earlier.borrow());
+    }
+
+    fn cancel_unused(&self, earlier: &[Ran]) {
         let ran = self.ran.borrow();
         let is_used = |earlier: &Ran| ran.iter().any(|ran| ran.replaces(earlier));
-        self.earlier.iter().filter(|ran| ran.running && !is_used(ran)).for_each(|ran| ran::cancel(self.cx, ran));
+        earlier.iter().filter(|ran| ran.running && !is_used(ran)).for_each(|ran| ran::cancel(self.cx, ran));
     }
 
     /// Ends the call in the middle: what it ran, and what it did not come back to, for the cursor.
     pub(crate) fn leave(&self, waiting: &mut Waiting) -> Result<u64, Error> {
+        waiting.ran.retain(|ran| self.earlier.borrow().contains(ran));
         waiting.keep(self.ran.take());
         if waiting.is_hopeless() {
             waiting.ran.iter().filter(|ran| ran.running).for_each(|ran| ran::cancel(self.cx, ran));

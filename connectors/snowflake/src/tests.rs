@@ -8,5 +8,5 @@ mod confirm;
 mod descriptor;
 mod listing;
 mod platform;
-
+mod resume;
 mod statements;

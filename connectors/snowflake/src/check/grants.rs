@@ -1,4 +1,7 @@
 //! What a role may do, as far as the platform tells: its own privileges and those of the roles it was granted.
+//!
+//! Secondary roles of the user are not looked at: what is seen through one of them alone is called missing, although it
+//! is listed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,11 +17,18 @@ const ROLES: usize = 20;
 /// Privileges by object.
 #[derive(Debug, Default)]
 pub(super) struct Grants {
-    /// Kind of object and its name, in parts, with the privileges on it.
+    /// Kind of object and its name, in parts, with the privileges on it; without what lies in schemas.
     held: BTreeMap<(String, Vec<String>), BTreeSet<String>>,
+    /// Database and name of a schema, with what is held inside.
+    inside: BTreeMap<(String, String), Inside>,
+    /// Whether the role may grant itself everything, and so sees everything: then nothing is missing.
+    pub(super) manages: bool,
     /// Whether something could not be found out: then nothing is said to be missing.
     pub(super) partial: bool,
 }
+
+/// Kind and name of objects, with the privileges on each.
+type Inside = BTreeMap<(String, String), BTreeSet<String>>;
 
 /// Reads the grants of a role, and of roles granted to it.
 pub(super) fn of(session: &Session<'_>, role: &str) -> Grants {
@@ -57,9 +67,8 @@ fn read(table: &Table, grants: &mut Grants, open: &mut Vec<String>) -> Result<()
             "ROLE" if *privilege == *"USAGE" => open.extend(path.into_iter().take(1)),
             // Roles inside databases have no grants that this statement tells.
             "DATABASE_ROLE" | "APPLICATION_ROLE" => partial = true,
-            _ => {
-                grants.held.entry((on.replace('_', " "), path)).or_default().insert(privilege.into_owned());
-            }
+            "ACCOUNT" if *privilege == *"MANAGE GRANTS" => grants.manages = true,
+            _ => grants.hold(on.replace('_', " "), path, privilege.into_owned()),
         }
     })?;
     grants.partial |= partial;
@@ -67,7 +76,17 @@ fn read(table: &Table, grants: &mut Grants, open: &mut Vec<String>) -> Result<()
 }
 
 impl Grants {
-    /// Whether one of these privileges is held on an object; owners hold all.
+    fn hold(&mut self, kind: String, path: Vec<String>, privilege: String) {
+        let held = match <[String; 3]>::try_from(path) {
+            Ok([database, schema, name]) => {
+                self.inside.entry((database, schema)).or_default().entry((kind, name)).or_default()
+            }
+            Err(path) => self.held.entry((kind, path)).or_default(),
+        };
+        held.insert(privilege);
+    }
+
+    /// Whether one of these privileges is held on a database or schema; owners hold all.
     pub(super) fn allow(&self, kind: &str, path: &[&str], privileges: &[&str]) -> bool {
         let path = path.iter().map(|part| (*part).to_owned()).collect();
         let held = self.held.get(&(kind.to_owned(), path));
@@ -75,17 +94,9 @@ impl Grants {
     }
 
     /// Kind, name and privileges of what is held inside a schema.
-    pub(super) fn inside<'a>(
-        &'a self,
-        database: &'a str,
-        schema: &'a str,
-    ) -> impl Iterator<Item = (&'a str, &'a str, &'a BTreeSet<String>)> {
-        self.held.iter().filter_map(move |((kind, path), held)| match path.as_slice() {
-            [first, second, name] if first == database && second == schema => {
-                Some((kind.as_str(), name.as_str(), held))
-            }
-            _ => None,
-        })
+    pub(super) fn inside(&self, database: &str, schema: &str) -> impl Iterator<Item = (&str, &str, &BTreeSet<String>)> {
+        let inside = self.inside.get(&(database.to_owned(), schema.to_owned()));
+        inside.into_iter().flatten().map(|((kind, name), held)| (kind.as_str(), name.as_str(), held))
     }
 }
 

@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use wharfinger_sdk::{Context, cursor};
 
 use super::{api, driver, speaks_driver};
-use crate::{config::Config, request::Statement};
+use crate::{
+    config::Config,
+    request::{Statement, Tells},
+};
 
 /// Version of the cursors that hold [`Waiting`].
 pub(crate) const CURSOR: u32 = 1;
 /// Times that a page is empty because a statement runs; with the pauses below that is over half an hour.
 const MAX_WAITS: u32 = 400;
-/// Statements kept.
-const MAX_KEPT: usize = 8;
+/// Statements kept: with what is said of each, a cursor is well within what the host keeps.
+const MAX_KEPT: usize = 48;
 
 /// A statement that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,11 +32,20 @@ pub(crate) struct Ran {
     pub(super) request: String,
     /// Whether it was not done.
     pub(super) running: bool,
+    /// Whether it tells columns.
+    #[serde(default)]
+    pub(super) columns: bool,
 }
 
 impl Ran {
     pub(super) fn new(statement: &Statement, handle: &str, request: &str, running: bool) -> Self {
-        Self { hash: hash(&statement.text), handle: handle.to_owned(), request: request.to_owned(), running }
+        Self {
+            hash: hash(&statement.text),
+            handle: handle.to_owned(),
+            request: request.to_owned(),
+            running,
+            columns: statement.tells == Tells::Columns,
+        }
     }
 
     /// Whether both are of the same statement.
@@ -58,11 +70,17 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    /// Adds what a call ran; what an earlier one left stays as long as nothing took its place.
+    /// Adds what a call ran; what an earlier one left stays as long as nothing took its place. Where it is too much,
+    /// columns that came go first: without the fingerprints none of them would be of use.
     pub(super) fn keep(&mut self, ran: Vec<Ran>) {
         self.ran.retain(|old| !ran.iter().any(|new| new.hash == old.hash));
         self.ran.extend(ran);
-        let surplus = self.ran.len().saturating_sub(MAX_KEPT);
+        let mut surplus = self.ran.len().saturating_sub(MAX_KEPT);
+        self.ran.retain(|ran| {
+            let goes = surplus > 0 && ran.columns && !ran.running;
+            surplus -= usize::from(goes);
+            !goes
+        });
         self.ran.drain(..surplus);
         self.times += 1;
     }

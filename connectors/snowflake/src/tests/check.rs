@@ -132,6 +132,8 @@ fn a_role_that_is_not_there_is_named() {
     let outcomes = check(&api(), &host);
     assert_eq!(general(&outcomes)[..3], [("reach", "passed"), ("authenticate", "passed"), ("role", "failed")]);
     assert!(outcomes[2].message.contains("NOPE"));
+    let hint = outcomes[2].hint.as_deref();
+    assert_eq!(hint, Some("GRANT ROLE \"ANALYST\" TO USER \"SVC\"; or name another role."));
 }
 
 #[test]
@@ -165,7 +167,8 @@ fn missing_rights_are_named_with_the_statement_that_grants_them() {
         hints,
         [
             "GRANT REFERENCES ON TABLE \"SALES\".\"MART\".\"A\" TO ROLE \"ANALYST\";",
-            "GRANT SELECT ON ALL TABLES IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\";",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\"; \
+             GRANT SELECT ON ALL VIEWS IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\";",
             "GRANT USAGE ON DATABASE \"a\"\"b\" TO ROLE \"ANALYST\";",
             "GRANT USAGE ON SCHEMA \"a\"\"b\".\"closed\" TO ROLE \"ANALYST\";",
         ]
@@ -179,7 +182,9 @@ fn a_schema_without_any_grant_inside_says_what_to_grant() {
     const HELD: [(&str, &str, &str); 2] = [("USAGE", "DATABASE", "SALES"), ("USAGE", "SCHEMA", "SALES.MART")];
     let outcomes = check(&api(), &granted(account(), &HELD));
     let hint = outcomes.iter().find(|o| o.path.is_some()).and_then(|o| o.hint.as_deref());
-    assert_eq!(hint, Some("GRANT REFERENCES ON ALL TABLES IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\";"));
+    let expected = "GRANT REFERENCES ON ALL TABLES IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\"; \
+                    GRANT REFERENCES ON ALL VIEWS IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\";";
+    assert_eq!(hint, Some(expected));
 }
 
 #[test]
@@ -204,4 +209,111 @@ fn a_role_without_any_right_is_a_warning() {
     let outcomes = check(&api(), &account.host());
     assert_eq!(status(&outcomes, "list-containers"), "warning");
     assert!(outcomes.iter().all(|outcome| outcome.status != "failed"), "{outcomes:?}");
+}
+
+/// Hints about single containers.
+fn hints(outcomes: &[Outcome]) -> Vec<&str> {
+    outcomes.iter().filter(|o| o.path.is_some()).filter_map(|o| o.hint.as_deref()).collect()
+}
+
+#[test]
+fn one_privilege_opens_what_comes_from_a_share() {
+    let mut config = api();
+    config["includeImported"] = json!(true);
+    let shared = || {
+        let mut account = account();
+        account.add("SHARED", "IMPORTED DATABASE", &[("X", BTreeMap::new())]);
+        account
+    };
+    let outcomes = check(&config, &granted(shared(), &ENOUGH));
+    assert_eq!(hints(&outcomes), ["GRANT IMPORTED PRIVILEGES ON DATABASE \"SHARED\" TO ROLE \"ANALYST\";"]);
+    for privilege in ["USAGE", "IMPORTED PRIVILEGES"] {
+        let account = shared();
+        let host = platform(move |sql| match sql {
+            "SHOW GRANTS TO ROLE \"ANALYST\"" => grants(&[&ENOUGH[..], &[(privilege, "DATABASE", "SHARED")]].concat()),
+            _ => account.answer(sql),
+        });
+        let outcomes = check(&config, &host);
+        assert!(outcomes.iter().all(|outcome| outcome.path.is_none()), "{privilege}: {outcomes:?}");
+    }
+}
+
+#[test]
+fn nothing_is_missing_to_who_may_grant_everything() {
+    const HELD: [(&str, &str, &str); 1] = [("MANAGE GRANTS", "ACCOUNT", "MAIN")];
+    let outcomes = check(&api(), &granted(account(), &HELD));
+    assert!(outcomes.iter().all(|outcome| outcome.path.is_none()), "{outcomes:?}");
+    assert_eq!(status(&outcomes, "privileges"), "", "and nothing is unknown");
+    // The same privilege on another kind of object is another privilege.
+    const OTHER: [(&str, &str, &str); 1] = [("MANAGE GRANTS", "SCHEMA", "SALES.MART")];
+    assert!(!hints(&check(&api(), &granted(account(), &OTHER))).is_empty());
+}
+
+#[test]
+fn grants_are_asked_for_by_the_kind_of_what_lacks_them() {
+    const HELD: [(&str, &str, &str); 4] = [
+        ("USAGE", "DATABASE", "SALES"),
+        ("USAGE", "SCHEMA", "SALES.MART"),
+        ("SELECT", "TABLE", "SALES.MART.A"),
+        ("REFERENCES", "MATERIALIZED_VIEW", "SALES.MART.M"),
+    ];
+    let outcomes = check(&api(), &granted(account(), &HELD));
+    let expected = "GRANT SELECT ON ALL MATERIALIZED VIEWS IN SCHEMA \"SALES\".\"MART\" TO ROLE \"ANALYST\";";
+    assert_eq!(hints(&outcomes), [expected]);
+}
+
+#[test]
+fn what_is_not_looked_into_or_not_named_is_told() {
+    let mut account = account();
+    for i in 0..70 {
+        account.add(&format!("D{i:02}"), "STANDARD", &[]);
+    }
+    let outcomes = check(&api(), &granted(account.clone(), &ENOUGH));
+    let told = outcomes.iter().find(|o| o.capability == "privileges").expect("told");
+    let expected = "20 further findings are not named. 51 databases were not looked into: only the first 20 are.";
+    assert_eq!((told.status.as_str(), told.message.as_str()), ("warning", expected));
+    assert_eq!(hints(&outcomes).len(), 50);
+    // Nothing is missing, and still not everything was looked at.
+    const MANAGES: [(&str, &str, &str); 1] = [("MANAGE GRANTS", "ACCOUNT", "MAIN")];
+    assert_eq!(status(&check(&api(), &granted(account, &MANAGES)), "privileges"), "skipped");
+}
+
+#[test]
+fn schemas_that_are_filtered_out_lack_nothing() {
+    let mut account = account();
+    account.add("HR", "STANDARD", &[("IN", BTreeMap::new()), ("OUT", BTreeMap::new())]);
+    let mut config = api();
+    config["filter"] = json!({ "include": [["HR", "I*"]], "exclude": [] });
+    const HELD: [(&str, &str, &str); 1] = [("USAGE", "DATABASE", "HR")];
+    let host = granted(account, &HELD);
+    let outcomes = check(&config, &host);
+    assert_eq!(hints(&outcomes), ["GRANT USAGE ON SCHEMA \"HR\".\"IN\" TO ROLE \"ANALYST\";"]);
+    assert!(statements(&host).contains(&"SHOW SCHEMAS IN DATABASE \"HR\" STARTS WITH 'I' LIMIT 1000".to_owned()));
+}
+
+#[test]
+fn a_check_of_many_schemas_and_grants_is_quick() {
+    let mut account = Account { warehouse: true, most: usize::MAX, parameter: "false", ..Account::default() };
+    let names: Vec<String> = (0..999).map(|i| format!("S{i:03}")).collect();
+    let schemas: Vec<_> = names.iter().map(|name| (name.as_str(), BTreeMap::new())).collect();
+    let mut held = Vec::new();
+    let grant = |privilege: &str, on: &str, name: String| vec![json!(name), json!(on), json!(privilege)];
+    for database in ["A", "B"] {
+        account.add(database, "STANDARD", &schemas);
+        held.push(grant("USAGE", "DATABASE", database.to_owned()));
+        for schema in &names {
+            held.push(grant("USAGE", "SCHEMA", format!("{database}.{schema}")));
+            held.extend((0..50).map(|i| grant("SELECT", "TABLE", format!("{database}.{schema}.T{i}"))));
+        }
+    }
+    let grants = rows(&["name", "granted_on", "privilege"], held);
+    let host = platform(move |sql| match sql {
+        "SHOW GRANTS TO ROLE \"ANALYST\"" => grants.clone(),
+        _ => account.answer(sql),
+    });
+    let started = std::time::Instant::now();
+    let outcomes = check(&api(), &host);
+    // The platform of this test has its share; with a look at all grants for each schema it is minutes.
+    assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    assert!(outcomes.iter().all(|outcome| outcome.path.is_none()), "{outcomes:?}");
 }

@@ -86,6 +86,90 @@ fn left_out_databases_are_listed_when_asked_for() {
 }
 
 #[test]
+fn a_database_of_ones_own_may_have_the_name_of_the_sample() {
+    let mut account = Account::with([]);
+    for (kind, excluded) in [("STANDARD", false), ("", false), ("IMPORTED DATABASE", true), ("APPLICATION", true)] {
+        account.add("SNOWFLAKE_SAMPLE_DATA", kind, &[("X", BTreeMap::new())]);
+        account.add("SNOWFLAKE", kind, &[("X", BTreeMap::new())]);
+        let walked = walk(&api(), &account.host(), &[], false).expect("walk");
+        let is_left_out = |name: &str| walked.object(&[name]).is_some_and(|object| !object.extra.is_empty());
+        assert_eq!((is_left_out("SNOWFLAKE_SAMPLE_DATA"), is_left_out("SNOWFLAKE")), (excluded, true), "{kind}");
+        assert_eq!(walked.object(&["SNOWFLAKE_SAMPLE_DATA", "X"]).is_none(), excluded, "{kind}");
+    }
+}
+
+#[test]
+fn views_are_asked_about_by_name_and_tables_by_range() {
+    let mut all: Vec<_> = tables(300, 1).into_iter().map(|(name, table)| (format!("{name}_T"), table)).collect();
+    all.extend((0..300).map(|i| (format!("T{i:05}_V"), table("VIEW", vec![number("N")]))));
+    let host = Account::with(all).host();
+    for columns in [false, true] {
+        let walked = walk(&api(), &host, &["SALES", "MART"], columns).expect("walk");
+        assert!(walked.objects.len() == 600 && walked.objects.iter().all(|object| object.fingerprint.is_some()));
+        let sent = statements(&host);
+        let mut asked: Vec<_> = sent.iter().filter(|sql| sql.contains(".INFORMATION_SCHEMA.TABLES")).collect();
+        asked.sort_by_key(|sql| sql.contains("_V'"));
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        assert!(asked[0].ends_with(" AND TABLE_NAME >= 'T00000_T' AND TABLE_NAME <= 'T00299_T'"), "{}", asked[0]);
+        assert!(asked[1].contains(" AND TABLE_NAME IN ('T00000_V', 'T00001_V', "), "{}", asked[1]);
+    }
+}
+
+#[test]
+fn a_cut_page_still_tells_what_cannot_be_read() {
+    // Texts that fill a page, and a name that is too long before them.
+    let cut = |sql: &str| {
+        let limit: usize = sql.split(" LIMIT ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok())?;
+        let after = sql.split(" FROM ").nth(1).map(|name| name.trim_matches('\'').to_owned());
+        Some((limit, after.unwrap_or_default()))
+    };
+    let long = "A".repeat(256);
+    let host = platform(move |sql| match cut(sql) {
+        Some((limit, after)) if sql.starts_with("SHOW TABLES") => {
+            let names = std::iter::once(long.clone()).chain((0..100).map(|i| format!("T{i:03}")));
+            let row = |name: String| vec![json!(name), json!("x".repeat(200_000))];
+            rows(&["name", "comment"], names.filter(|name| *name > after).take(limit).map(row).collect())
+        }
+        _ => rows(&["name"], vec![]),
+    });
+    let walked = walk(&without_warehouse(api()), &host, &["SALES", "MART"], false).expect("walk");
+    assert!(walked.pages > 1);
+    assert_eq!((walked.objects.len(), walked.errors.len(), walked.listed.len()), (100, 1, 0));
+    // The same where columns are what fills it.
+    let account = Account { most: 500, ..Account::with(tables(999, 100)) };
+    let host = platform(move |sql| match account.answer(sql) {
+        Said::Rows(columns, mut all) if sql == "SHOW TABLES IN SCHEMA \"SALES\".\"MART\" LIMIT 1000" => {
+            let name = columns.iter().position(|name| name == "name").expect("a name");
+            let mut odd = all[0].clone();
+            odd[name] = json!("A".repeat(256));
+            all.insert(0, odd);
+            Said::Rows(columns, all)
+        }
+        said => said,
+    });
+    let walked = walk(&api(), &host, &["SALES", "MART"], true).expect("walk");
+    assert_eq!((walked.objects.len(), walked.errors.len(), walked.listed.len()), (999, 1, 0));
+}
+
+#[test]
+fn more_is_asked_for_again_once_what_weighs_much_is_behind() {
+    let account = Account::with(tables(2000, 1));
+    let host = platform(move |sql| {
+        let limit: usize =
+            sql.split(" LIMIT ").nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok()).unwrap_or(0);
+        let is_heavy = sql.starts_with("SHOW TABLES") && (!sql.contains(" FROM ") || sql.contains(" FROM 'T0000"));
+        if is_heavy && limit > 5 {
+            return Said::Failed(Error::new(codes::TOO_LARGE, "64 MiB"));
+        }
+        account.answer(sql)
+    });
+    let walked = walk(&without_warehouse(api()), &host, &["SALES", "MART"], false).expect("walk");
+    assert_eq!((walked.objects.len(), walked.listed.len()), (2000, 1));
+    let sent = statements(&host);
+    assert!(sent.iter().filter(|sql| sql.starts_with("SHOW TABLES")).count() < 40, "{sent:?}");
+}
+
+#[test]
 fn kinds_of_tables_have_their_words() {
     let kinds = [
         ("TABLE", "table"),
@@ -462,4 +546,6 @@ fn rows_that_weigh_too_much_are_asked_for_in_smaller_numbers() {
     });
     let walked = walk(&api(), &host, &["SALES", "MART"], false).expect("walk");
     assert_eq!((walked.objects.len(), walked.listed.len()), (40, 1));
+    // That of the tables says nothing of the views.
+    assert!(statements(&host).contains(&"SHOW VIEWS IN SCHEMA \"SALES\".\"MART\" LIMIT 960".to_owned()));
 }

@@ -105,7 +105,8 @@ pub(super) fn assert_id(id: &str) {
     assert_eq!(id.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12], "{id}");
 }
 
-fn as_api(said: Said, handle: &str) -> Result<Response, Error> {
+/// An answer in the form of the SQL API.
+pub(super) fn as_api(said: Said, handle: &str) -> Result<Response, Error> {
     match said {
         Said::Raw(response) => Ok(response),
         Said::Failed(error) => Err(error),
