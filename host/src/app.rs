@@ -5,6 +5,9 @@
 //! what is stored.
 
 mod keys;
+mod stopped;
+
+pub use stopped::verify;
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -22,6 +25,9 @@ use crate::{
     egress::{session::Egress, vault::Vault},
     jobs,
 };
+
+/// Name of the store in the data directory.
+const STORE: &str = "wharfinger.redb";
 
 /// How long requests and pages may take to finish when the host goes down.
 const GRACE: Duration = Duration::from_secs(10);
@@ -58,7 +64,7 @@ impl App {
             TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let addr = listener.local_addr()?;
 
-        let db = Db::open(&dir.join("wharfinger.redb")).context("open the store")?;
+        let db = Db::open(&dir.join(STORE)).context("open the store")?;
         keys::administrator(&db, &config, options.on_first_key).await?;
         let vault = Arc::new(Vault::new(&master_key));
         let egress = Egress::new(config.egress.clone())?;
@@ -72,7 +78,11 @@ impl App {
             egress: egress.clone(),
             vault: Arc::clone(&vault),
             clock: options.clock.clone(),
-            options: jobs::Options { jobs: config.jobs.workers, tasks_per_job: config.jobs.parallel },
+            options: jobs::Options {
+                jobs: config.jobs.workers,
+                tasks_per_job: config.jobs.parallel,
+                keep_changes_days: config.history.keep_days,
+            },
         };
         jobs::start(work, shutdown.clone(), &tasks);
         let state = ApiState {

@@ -31,6 +31,8 @@ pub struct Config {
     pub log: Log,
     /// How syncs run.
     pub jobs: Jobs,
+    /// How long what happened is kept.
+    pub history: History,
     /// The master key's file, where it is not the data directory's own.
     pub master_key_file: Option<PathBuf>,
     /// A file with the administrator's API key, where none shall be made.
@@ -66,6 +68,14 @@ pub struct Jobs {
     pub workers: usize,
     /// Calls of one sync at the same time.
     pub parallel: usize,
+}
+
+/// How long what happened is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Days that changes are kept.
+    pub keep_days: u32,
 }
 
 /// Where commands find the API, and as whom.
@@ -111,6 +121,7 @@ struct File {
     egress: EgressFile,
     log: Log,
     jobs: Jobs,
+    history: History,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -143,7 +154,13 @@ impl Default for Jobs {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 13] = [
+impl Default for History {
+    fn default() -> Self {
+        Self { keep_days: 365 }
+    }
+}
+
+const KNOWN_VARIABLES: [&str; 14] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -155,6 +172,7 @@ const KNOWN_VARIABLES: [&str; 13] = [
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
     "WHARFINGER_JOBS_PARALLEL",
+    "WHARFINGER_HISTORY_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
 ];
@@ -191,6 +209,7 @@ impl Config {
             egress: Policy::default(),
             log: Log::default(),
             jobs: Jobs::default(),
+            history: History::default(),
             master_key_file: None,
             admin_key_file: None,
         }
@@ -224,6 +243,7 @@ impl Config {
             },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
+            history: self.history.clone(),
         };
         toml::to_string(&file).map_err(|e| ConfigError::Value("configuration".into(), e.to_string()))
     }
@@ -294,6 +314,9 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_JOBS_PARALLEL") {
         file.jobs.parallel = parsed("WHARFINGER_JOBS_PARALLEL", v, "a number")?;
     }
+    if let Some(v) = value("WHARFINGER_HISTORY_KEEP_DAYS") {
+        file.history.keep_days = parsed("WHARFINGER_HISTORY_KEEP_DAYS", v, "a number of days")?;
+    }
     Ok(())
 }
 
@@ -314,6 +337,10 @@ impl TryFrom<File> for Config {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to 64, not {number}")));
             }
         }
+        if !(1..=36_500).contains(&file.history.keep_days) {
+            let message = format!("must be 1 to 36500 days, not {}", file.history.keep_days);
+            return Err(ConfigError::Value("history.keep_days".into(), message));
+        }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.filter) {
             return Err(ConfigError::Value("log.filter".into(), error.to_string()));
         }
@@ -327,6 +354,7 @@ impl TryFrom<File> for Config {
             },
             log: file.log,
             jobs: file.jobs,
+            history: file.history,
             master_key_file: file.master_key_file,
             admin_key_file: file.admin_key_file,
         })
@@ -371,6 +399,7 @@ mod tests {
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
+            ("WHARFINGER_HISTORY_KEEP_DAYS", "0"),
         ] {
             assert!(Config::load(&Flags::default(), &env(&[(name, value)])).is_err(), "{name}={value}");
         }

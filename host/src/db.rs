@@ -9,13 +9,17 @@
 //! not acknowledged, which its caller repeats.
 
 pub mod connections;
+pub mod explain;
+pub mod feed;
 pub mod jobs;
 pub mod objects;
 pub mod principals;
+pub mod retention;
 pub mod settings;
 pub mod sync;
 pub mod verify;
 
+mod changes;
 mod counters;
 mod fault;
 mod migrations;
@@ -36,6 +40,7 @@ use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
 
 use crate::model::{
+    connection::Actor,
     id::{Incarnation, ObjectId},
     path::ObjectPath,
 };
@@ -49,6 +54,7 @@ const CACHE_BYTES: usize = 48 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
+    by: Option<Arc<Actor>>,
 }
 
 struct Shared {
@@ -104,7 +110,13 @@ impl Db {
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }
         transaction.commit()?;
-        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }) })
+        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }), by: None })
+    }
+
+    /// The same store in the hands of a person: what is changed through this handle stands in the history as theirs.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { shared: Arc::clone(&self.shared), by: Some(Arc::new(actor)) }
     }
 
     /// This run of the host.

@@ -1,12 +1,16 @@
 //! Registered accounts and their sealed secrets.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use redb::ReadableTable as _;
 
 use super::{
-    Db, DbError, counters,
+    Db, DbError,
+    changes::{self, Commit, Noted},
+    counters,
     fault::{Fault, Stop},
     queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
@@ -16,6 +20,7 @@ use super::{
 };
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
+    diff::What,
     id::ConnectionId,
     job::Job,
     name::{ConnectionKey, Technology},
@@ -245,6 +250,9 @@ fn create(
         updated_at: now,
     };
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
+    let by = Some(connection.created_by.clone());
+    let commit = Commit { connection: id, sequence, job: None, by, now };
+    changes::append(rows, commit, vec![Noted::new(id, What::Added)])?;
     let request = queue::Request {
         connection: id,
         object: id,
@@ -298,10 +306,11 @@ fn replace(
         return Err(Stop::Refused(ConnectionError::IdentityChanged));
     }
     unique(rows, Some(key), &stored.technology, &update.address, update.identity.as_deref())?;
+    let mut noted = vec![Noted::new(key, What::Configured(differences(&stored, &update)))];
     if update.host_managed != stored.host_managed
         && let Some(name) = &update.host_managed
     {
-        forget_host_managed(rows, key, name, now)?;
+        noted.extend(forget_host_managed(rows, key, name, now)?);
     }
     stored.config = update.config;
     stored.address = update.address;
@@ -313,19 +322,47 @@ fn replace(
     stored.updated_at = now;
     rows.secrets.insert(key, update.secrets.0.as_slice())?;
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
+    let sequence = queue::next_commit(rows)?;
+    let commit = Commit { connection: key, sequence, job: None, by: Some(stored.updated_by.clone()), now };
+    changes::append(rows, commit, noted)?;
     queue::begin_again(rows, key)?;
     Ok(stored)
 }
 
+/// What of a connection an update changes, by name. Secrets are sealed anew with every update, so they cannot be compared.
+fn differences(stored: &Connection, update: &ConnectionUpdate) -> Vec<String> {
+    let fields = |config: &Value| config.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let mut names: BTreeSet<String> = fields(&stored.config).into_iter().chain(fields(&update.config)).collect();
+    names.retain(|name| stored.config.get(name) != update.config.get(name));
+    let mut names: Vec<String> = names.into_iter().collect();
+    for (differs, name) in [
+        (stored.host_managed != update.host_managed, "nativeIntegration"),
+        (stored.options != update.options, "options"),
+    ] {
+        if differs {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).
-fn forget_host_managed(rows: &mut WriteRows<'_>, connection: u128, name: &str, now: Timestamp) -> Result<(), Fault> {
+fn forget_host_managed(
+    rows: &mut WriteRows<'_>,
+    connection: u128,
+    name: &str,
+    now: Timestamp,
+) -> Result<Vec<Noted>, Fault> {
+    let mut noted = Vec::new();
     for (child, id) in tree::children_of(rows, connection)? {
         if child == name {
             let Some(row) = tree::object(rows, id)? else { continue };
-            let gone = counters::of(rows, id)?.with_itself(&tree::overrides(rows, id)?);
+            let below = counters::of(rows, id)?;
+            let gone = below.with_itself(&tree::overrides(rows, id)?);
+            noted.push(Noted::new(id, What::Deleted { objects: below.descendants.unsigned_abs() }));
             reclaim::unlink(rows, id, &row, gone)?;
             queue::cancel_below(rows, connection, id, now)?;
         }
     }
-    Ok(())
+    Ok(noted)
 }

@@ -320,7 +320,7 @@ fn matches(row: &JobRow, filter: &JobFilter) -> bool {
 }
 
 /// A job is seen by who wholly sees its object; one whose object is gone by who sees everything.
-fn sees(rows: &impl Rows, lens: &Lens, row: &JobRow) -> Result<bool, Fault> {
+pub(super) fn sees(rows: &impl Rows, lens: &Lens, row: &JobRow) -> Result<bool, Fault> {
     match (lens, tree::lineage(rows, row.object)?) {
         (Lens::All, _) => Ok(true),
         (_, None) => Ok(false),

@@ -6,7 +6,7 @@ use redb::ReadableTable as _;
 use super::{fault::Fault, tables::WriteRows};
 
 /// The layout that this program reads and writes.
-const CURRENT: u128 = 1;
+pub(super) const CURRENT: u128 = 1;
 
 /// One step from a layout to the next.
 type Migration = fn(&mut WriteRows<'_>) -> Result<(), Fault>;

@@ -2,11 +2,13 @@
 
 mod absence;
 mod crash;
+mod history;
 mod identity;
 mod jobs;
 mod platform;
 mod reading;
 mod settings;
+mod soundness;
 mod volume;
 
 use std::path::PathBuf;

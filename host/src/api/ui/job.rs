@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::{
     badges, format,
     frame::{self, Frame, Section},
-    jobs, links,
+    history, jobs, links,
     session::Visitor,
     text,
 };
@@ -35,6 +35,7 @@ pub(super) async fn show(
         nav.crumbs aria-label="Breadcrumb" { a href="/ui/jobs" { "Jobs" } }
         h1 { "Object sync " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
         (view(&job, &visitor, state.clock.now()))
+        (history::part_of_job(&state, &visitor, job.id).await?)
     };
     let title = format!("Job on {}", text::plain_path(&job.object_path));
     Ok(Frame { title: &title, section: Section::Jobs, visitor: &visitor, running, beside: None }.page(&main))
