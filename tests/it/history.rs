@@ -5,13 +5,8 @@ use std::{collections::BTreeSet, process::Command};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use wharfinger_simulators::unity_catalog::{
-    Change, NewColumn, Options, Shape, UnityCatalog, generate::Names, path,
-};
-use wharfinger_tests::{
-    Client, TestHost,
-    host::TempDir,
-};
+use wharfinger_simulators::unity_catalog::{Change, NewColumn, Options, Shape, UnityCatalog, generate::Names, path};
+use wharfinger_tests::{Client, TestHost, host::TempDir};
 
 use crate::process::Process;
 
@@ -74,10 +69,7 @@ async fn the_feed_is_what_the_platform_did_in_order() -> anyhow::Result<()> {
         (Change::Comment { path: at(0), comment: Some("told".into()) }, vec![format!("changed {}", here(0))]),
         (Change::DropColumn { path: at(1), column: column.clone() }, vec![format!("columns {}", here(1))]),
         (Change::Drop { path: at(2) }, vec![format!("missing {}", here(2))]),
-        (
-            Change::Rename { path: at(3), to: "renamed".into() },
-            vec![format!("moved {catalog}/{schema}/renamed")],
-        ),
+        (Change::Rename { path: at(3), to: "renamed".into() }, vec![format!("moved {catalog}/{schema}/renamed")]),
         (
             Change::Add {
                 path: path(&[&catalog, &schema, "brand_new"]),
@@ -127,12 +119,16 @@ async fn the_feed_is_what_the_platform_did_in_order() -> anyhow::Result<()> {
 
     // The whole feed again is all of it, by pages of any size; and an object's history is its part, backwards.
     let (whole, end) = feed(host.client(), "/data/changes/Lake", 3, None).await?;
-    let plain = |changes: &[Value]| changes.iter().map(|c| json!([c["sequence"], c["kind"], c["objectId"]])).collect::<Vec<_>>();
+    let plain = |changes: &[Value]| {
+        changes.iter().map(|c| json!([c["sequence"], c["kind"], c["objectId"]])).collect::<Vec<_>>()
+    };
     assert_eq!(plain(&whole), plain(&[all, told].concat()));
     let url = format!("/data/history/Lake/{catalog}/{schema}/renamed");
     let history = host.client().get(&url).await?.expect(200)?;
     let kinds = lines(history.json["changes"].as_array().context("changes")?);
-    assert!(kinds.first().is_some_and(|l| l.starts_with("moved")) && kinds.last() == Some(&format!("added {}", here(3))));
+    assert!(
+        kinds.first().is_some_and(|l| l.starts_with("moved")) && kinds.last() == Some(&format!("added {}", here(3)))
+    );
     assert_eq!(history.json["next"], Value::Null);
     let missing = host.client().get(&format!("/data/explain/Lake/{}", here(2))).await?.expect(200)?;
     assert_eq!(missing.json["remote"]["remoteStatus"], "missing", "{}", missing.text);
@@ -141,7 +137,10 @@ async fn the_feed_is_what_the_platform_did_in_order() -> anyhow::Result<()> {
     assert_eq!(missing.json["status"]["decidedBy"], 2, "the schema, which a person disabled: {}", missing.text);
 
     // A sync that finds nothing adds nothing; time chooses; nonsense is refused.
-    host.client().put(&format!("/data/settings/Lake/{catalog}/{schema}"), &json!({"settings": {"isActive": null}})).await?.expect(200)?;
+    host.client()
+        .put(&format!("/data/settings/Lake/{catalog}/{schema}"), &json!({"settings": {"isActive": null}}))
+        .await?
+        .expect(200)?;
     let (_, end) = feed(host.client(), "/data/changes/Lake", 50, Some(&end)).await?;
     host.client().sync("Lake").await?;
     let (_, end) = feed(host.client(), "/data/changes/Lake", 50, Some(&end)).await?;
@@ -187,7 +186,11 @@ async fn an_owner_reads_of_its_own_and_names_may_be_hostile() -> anyhow::Result<
         for route in ["history", "changes", "explain"] {
             let answer = owner.get(&format!("/data/{route}?id={id}")).await?.expect(want)?;
             let seen = answer.json["changes"].as_array().map(Vec::as_slice).unwrap_or_default();
-            assert!(seen.iter().all(|c| c["objectPath"].as_array().is_some_and(|p| p.starts_with(&root))), "{}", answer.text);
+            assert!(
+                seen.iter().all(|c| c["objectPath"].as_array().is_some_and(|p| p.starts_with(&root))),
+                "{}",
+                answer.text
+            );
             assert!(route != "history" || is_own != seen.is_empty(), "{}", answer.text);
         }
     }

@@ -273,7 +273,10 @@ fn status_words(explained: &Explained) -> String {
     let set = explained.steps.get(step).and_then(|s| s.status_set.as_ref());
     let mut text = format!("It is {}: set {} by {who}{}.", state(holds), place(explained, step), whence(set));
     if let Some(StatusStep::Yields(to)) = steps.last().map(|s| s.status) {
-        text.push_str(&format!(" The status that a sync gave it yields to what a person did later {}.", place(explained, to)));
+        text.push_str(&format!(
+            " The status that a sync gave it yields to what a person did later {}.",
+            place(explained, to)
+        ));
     }
     if holds && explained.mark.is_some() {
         text.push_str(" It counts as disabled nevertheless, because it is not there.");
@@ -302,7 +305,8 @@ fn remote_words(mark: Option<&Mark>, explained: &Explained) -> String {
         RemoteStatus::Excluded => "it is left out of what is listed",
         RemoteStatus::Present => "it is there",
     };
-    let since = mark.since.as_ref().and_then(|c| c.at).map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
+    let since =
+        mark.since.as_ref().and_then(|c| c.at).map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
     format!("It is {} ({}){}: {what}.", mark_name(mark.status), place(explained, mark.step), since.unwrap_or_default())
 }
 

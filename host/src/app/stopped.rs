@@ -17,7 +17,10 @@ pub fn verify(config: &Config) -> anyhow::Result<Vec<Violation>> {
     let _lock = lock(dir)?;
     let file = keys::master_key_file(config);
     let key = master_key::read(&file).with_context(|| {
-        format!("read the master key {}: without it nobody can tell whether the stored credentials open", file.display())
+        format!(
+            "read the master key {}: without it nobody can tell whether the stored credentials open",
+            file.display()
+        )
     })?;
     let vault = Vault::new(&key);
     Ok(verify_file(&store, |connection, sealed| vault.open(connection, sealed).is_ok())?)

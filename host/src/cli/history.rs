@@ -63,7 +63,12 @@ pub(super) async fn explain(api: &Api, path: &ObjectPath, output: Output) -> any
     }
     for listing in answer["listings"].as_array().into_iter().flatten() {
         let text = |name: &str| listing[name].as_str().unwrap_or("-").to_owned();
-        println!("Last listed completely: {} at {}, {}.", path_of(&listing["containerPath"]), text("at"), text("basis"));
+        println!(
+            "Last listed completely: {} at {}, {}.",
+            path_of(&listing["containerPath"]),
+            text("at"),
+            text("basis")
+        );
     }
     Ok(Exit::Done)
 }

@@ -220,7 +220,9 @@ impl<'a> Reader<'a> {
     fn read_feed(&mut self, id: u128, connection: u128) -> Result<Feed, Stop<FeedError>> {
         let rows = self.rows;
         let belongs = move |change: &Change, containers: &[&Within]| {
-            id == connection || change.object.as_u128() == id || containers.iter().any(|within| within.ids.contains(&id))
+            id == connection
+                || change.object.as_u128() == id
+                || containers.iter().any(|within| within.ids.contains(&id))
         };
         if self.query.newest_first {
             let end = match self.until {
@@ -453,7 +455,8 @@ impl<'a> Reader<'a> {
 
 /// The path that an object had.
 fn path_then(within: &Within, name: &str) -> Result<Option<ObjectPath>, Fault> {
-    let names = within.names.iter().map(String::as_str).chain([name]).map(tree::ident).collect::<Result<Vec<_>, _>>()?;
+    let names =
+        within.names.iter().map(String::as_str).chain([name]).map(tree::ident).collect::<Result<Vec<_>, _>>()?;
     Ok(ObjectPath::try_from(names).ok())
 }
 

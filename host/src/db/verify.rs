@@ -255,8 +255,8 @@ impl Check<'_> {
             let (connection, remote_id) = key.value();
             let object = self.rows.objects.get(id.value())?.map(|row| row.value().to_vec());
             let object = object.and_then(|row| decode::<ObjectRow>(&row).ok());
-            let holds = object
-                .is_some_and(|row| row.connection == connection && row.remote_id.as_deref() == Some(remote_id));
+            let holds =
+                object.is_some_and(|row| row.connection == connection && row.remote_id.as_deref() == Some(remote_id));
             let key = (ConnectionId::from_u128(connection), remote_id);
             self.require(holds, "remote_ids", key, "the object is not there, or has another id");
         }
@@ -281,7 +281,8 @@ impl Check<'_> {
             self.require(holds, "connections", key, "it lacks its name, its secrets or its object");
             let row = self.row::<ConnectionRow>("connections", key, row.value());
             if let Some(connection) = row.map(|row| row.connection(id.value())) {
-                let is_named = connection.is_ok_and(|c| named.get(&id.value()).is_none_or(|key| *key == c.key.as_str()));
+                let is_named =
+                    connection.is_ok_and(|c| named.get(&id.value()).is_none_or(|key| *key == c.key.as_str()));
                 self.require(is_named, "connections", key, "its configuration or its name is not what it must be");
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Context;
@@ -17,17 +17,14 @@ const AT_ONCE: usize = 5000;
 pub(super) async fn run(context: Context, shutdown: CancellationToken) {
     loop {
         let keep = SignedDuration::from_hours(24 * i64::from(context.options.keep_changes_days));
-        let before = context.clock.now().checked_sub(keep);
-        match before.map(|before| context.db.prune_changes(before, AT_ONCE)) {
-            Ok(pruned) => match pruned.await {
-                Ok(true) if !shutdown.is_cancelled() => continue,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "old changes could not be dropped")
-                }
-            },
-            // Before all times there is nothing to drop.
-            Err(_) => {}
+        // Before all times there is nothing to drop.
+        let before = context.clock.now().checked_sub(keep).unwrap_or(Timestamp::MIN);
+        match context.db.prune_changes(before, AT_ONCE).await {
+            Ok(true) if !shutdown.is_cancelled() => continue,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "old changes could not be dropped")
+            }
         }
         tokio::select! {
             () = shutdown.cancelled() => return,

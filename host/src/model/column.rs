@@ -93,7 +93,8 @@ pub fn column_values(old: &[Column], new: &[Column], comment_bytes: usize) -> Co
         column
     };
     let (mut before, after) = (by_occurrence(old), by_occurrence(new));
-    let stayed = |columns| in_order(columns).map(|(key, _)| key).filter(|k| before.contains_key(k) && after.contains_key(k));
+    let stayed =
+        |columns| in_order(columns).map(|(key, _)| key).filter(|k| before.contains_key(k) && after.contains_key(k));
     let mut values = ColumnValues { reordered: !stayed(old).eq(stayed(new)), ..ColumnValues::default() };
     for (key, column) in in_order(new) {
         match before.remove(&key) {

@@ -35,7 +35,9 @@ pub enum FileError {
     #[error("the file of the store is damaged: {0}; restore it from a backup")]
     Damaged(String),
     /// It is of another version.
-    #[error("the store has layout {found}, and this program checks layout {current}: start a host of this version on it first")]
+    #[error(
+        "the store has layout {found}, and this program checks layout {current}: start a host of this version on it first"
+    )]
     Layout {
         /// The layout of the file.
         found: u128,
@@ -45,10 +47,7 @@ pub enum FileError {
 }
 
 /// All rules that do not hold in a file.
-pub fn verify_file(
-    path: &Path,
-    opens: impl Fn(ConnectionId, &Sealed) -> bool,
-) -> Result<Vec<Violation>, FileError> {
+pub fn verify_file(path: &Path, opens: impl Fn(ConnectionId, &Sealed) -> bool) -> Result<Vec<Violation>, FileError> {
     let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (len, file) = file.map_err(|e| FileError::Unreadable(path.display().to_string(), e))?;
     if len == 0 {
@@ -116,7 +115,11 @@ impl Overlay {
 
     /// Does something with each part of a range that lies in one block: the block's number, where in it the part begins,
     /// and where in the range.
-    fn parts(offset: u64, len: usize, mut each: impl FnMut(u64, usize, std::ops::Range<usize>) -> io::Result<()>) -> io::Result<()> {
+    fn parts(
+        offset: u64,
+        len: usize,
+        mut each: impl FnMut(u64, usize, std::ops::Range<usize>) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut done = 0;
         while done < len {
             let at = offset + done as u64;
