@@ -24,6 +24,7 @@ pub mod ui;
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{clock::Clock, connector::Connectors, db::Db, egress::session::Egress, egress::vault::Vault};
@@ -43,6 +44,8 @@ pub struct ApiState {
     pub clock: Clock,
     /// Behaviour that the operator chose.
     pub options: Arc<Options>,
+    /// Room for streams of events.
+    pub streams: Arc<Semaphore>,
     /// Cancelled once the host is going down: what waits answers early, and `/readyz` says no.
     pub stopping: CancellationToken,
 }
@@ -58,6 +61,12 @@ impl Default for Options {
     fn default() -> Self {
         Self { check_timeout: Duration::from_secs(60) }
     }
+}
+
+/// Room for as many streams of events as may be open at the same time.
+#[must_use]
+pub fn streams() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(jobs::MAX_STREAMS))
 }
 
 /// The whole HTTP surface: the table's routes, the UI, and an answer in the API's shape for everything else.

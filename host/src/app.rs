@@ -5,6 +5,7 @@
 //! what is stored.
 
 mod keys;
+mod rotation;
 mod stopped;
 
 pub use stopped::verify;
@@ -16,13 +17,17 @@ use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::rotation::Rotations;
 use crate::{
     api::{self, ApiState},
     clock::Clock,
     config::Config,
     connector::Connectors,
     db::Db,
-    egress::{session::Egress, vault::Vault},
+    egress::{
+        session::{Egress, Surroundings},
+        vault::Vault,
+    },
     jobs,
 };
 
@@ -32,11 +37,15 @@ const STORE: &str = "wharfinger.redb";
 /// How long requests and pages may take to finish when the host goes down.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How long sessions at platforms may take to be closed after that.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// A running host.
 pub struct App {
     addr: SocketAddr,
     db: Db,
     connectors: Connectors,
+    egress: Egress,
     shutdown: CancellationToken,
     tasks: TaskTracker,
     // Held as long as the host runs: a second one would be told.
@@ -67,8 +76,10 @@ impl App {
         let db = Db::open(&dir.join(STORE)).context("open the store")?;
         keys::administrator(&db, &config, options.on_first_key).await?;
         let vault = Arc::new(Vault::new(&master_key));
-        let egress = Egress::new(config.egress.clone())?;
-        let connectors = Connectors::new()?;
+        let keep = Rotations { db: db.downgrade(), vault: Arc::clone(&vault) };
+        let surroundings = Surroundings { clock: options.clock.clone(), keep: Some(Arc::new(keep)) };
+        let egress = Egress::within(config.egress.clone(), surroundings)?;
+        let connectors = Connectors::new()?.approving(&config.egress.approved_origins);
         connectors.load_bundled().await?;
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -81,6 +92,7 @@ impl App {
             options: jobs::Options {
                 jobs: config.jobs.workers,
                 tasks_per_job: config.jobs.parallel,
+                keep_jobs_days: config.jobs.keep_days,
                 keep_changes_days: config.history.keep_days,
             },
         };
@@ -88,15 +100,16 @@ impl App {
         let state = ApiState {
             db: db.clone(),
             connectors: connectors.clone(),
-            egress,
+            egress: egress.clone(),
             vault,
             clock: options.clock,
             options: Arc::new(api::Options::default()),
+            streams: api::streams(),
             stopping: shutdown.clone(),
         };
         serve(listener, state, shutdown.clone(), &tasks);
         tracing::info!(%addr, data_dir = %dir.display(), version = env!("CARGO_PKG_VERSION"), "serving");
-        Ok(Self { addr, db, connectors, shutdown, tasks, _lock: lock })
+        Ok(Self { addr, db, connectors, egress, shutdown, tasks, _lock: lock })
     }
 
     /// Where the API listens.
@@ -123,6 +136,9 @@ impl App {
         self.tasks.close();
         if tokio::time::timeout(GRACE, self.tasks.wait()).await.is_err() {
             tracing::warn!("some work did not finish in time; the next start goes on with it");
+        }
+        if tokio::time::timeout(LAST_WORDS, self.egress.finished()).await.is_err() {
+            tracing::warn!("some platforms were not told in time that their sessions are over; they end by themselves");
         }
     }
 

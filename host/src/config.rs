@@ -16,7 +16,10 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::egress::session::Policy;
+use crate::egress::{
+    approval::{ApprovedOrigin, InvalidApproval},
+    session::Policy,
+};
 
 /// How the host runs.
 #[derive(Clone, Debug)]
@@ -68,6 +71,8 @@ pub struct Jobs {
     pub workers: usize,
     /// Calls of one sync at the same time.
     pub parallel: usize,
+    /// Days for which jobs that have ended are kept; the last sync of each connection stays.
+    pub keep_days: u32,
 }
 
 /// How long what happened is kept.
@@ -129,6 +134,7 @@ struct File {
 struct EgressFile {
     allow_cidrs: Vec<String>,
     allow_insecure_http: bool,
+    approved_origins: Vec<String>,
 }
 
 /// What flags say; it wins over everything else.
@@ -150,7 +156,7 @@ impl Default for Log {
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { workers: 4, parallel: 8 }
+        Self { workers: 4, parallel: 8, keep_days: 90 }
     }
 }
 
@@ -160,7 +166,7 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 14] = [
+const KNOWN_VARIABLES: [&str; 16] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -168,10 +174,12 @@ const KNOWN_VARIABLES: [&str; 14] = [
     "WHARFINGER_ADMIN_KEY_FILE",
     "WHARFINGER_EGRESS_ALLOW_CIDRS",
     "WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP",
+    "WHARFINGER_EGRESS_APPROVED_ORIGINS",
     "WHARFINGER_LOG_FORMAT",
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
     "WHARFINGER_JOBS_PARALLEL",
+    "WHARFINGER_JOBS_KEEP_DAYS",
     "WHARFINGER_HISTORY_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
@@ -240,6 +248,7 @@ impl Config {
             egress: EgressFile {
                 allow_cidrs: self.egress.allow_cidrs.iter().map(IpNet::to_string).collect(),
                 allow_insecure_http: self.egress.allow_insecure_http,
+                approved_origins: self.egress.approved_origins.iter().map(ToString::to_string).collect(),
             },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
@@ -293,7 +302,10 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
         file.admin_key_file = Some(v.into());
     }
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_CIDRS") {
-        file.egress.allow_cidrs = v.split(',').map(|part| part.trim().to_owned()).collect();
+        file.egress.allow_cidrs = list(v);
+    }
+    if let Some(v) = value("WHARFINGER_EGRESS_APPROVED_ORIGINS") {
+        file.egress.approved_origins = list(v);
     }
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP") {
         file.egress.allow_insecure_http = parsed("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", v, "true or false")?;
@@ -314,10 +326,27 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_JOBS_PARALLEL") {
         file.jobs.parallel = parsed("WHARFINGER_JOBS_PARALLEL", v, "a number")?;
     }
+    if let Some(v) = value("WHARFINGER_JOBS_KEEP_DAYS") {
+        file.jobs.keep_days = parsed("WHARFINGER_JOBS_KEEP_DAYS", v, "a number of days")?;
+    }
     if let Some(v) = value("WHARFINGER_HISTORY_KEEP_DAYS") {
         file.history.keep_days = parsed("WHARFINGER_HISTORY_KEEP_DAYS", v, "a number of days")?;
     }
     Ok(())
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).collect()
+}
+
+/// An origin to which secrets may go; one without TLS only where connections may go without it too.
+fn approved(text: &str, allow_insecure_http: bool) -> Result<ApprovedOrigin, ConfigError> {
+    let wrong = |why: String| ConfigError::Value("egress.approved_origins".into(), why);
+    let origin: ApprovedOrigin = text.parse().map_err(|error: InvalidApproval| wrong(error.to_string()))?;
+    if origin.insecure() && !allow_insecure_http {
+        return Err(wrong(format!("{text:?} is without TLS, which needs `allow_insecure_http = true`")));
+    }
+    Ok(origin)
 }
 
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
@@ -337,13 +366,17 @@ impl TryFrom<File> for Config {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to 64, not {number}")));
             }
         }
-        if !(1..=36_500).contains(&file.history.keep_days) {
-            let message = format!("must be 1 to 36500 days, not {}", file.history.keep_days);
-            return Err(ConfigError::Value("history.keep_days".into(), message));
+        for (name, days, most) in
+            [("jobs.keep_days", file.jobs.keep_days, 3650), ("history.keep_days", file.history.keep_days, 36_500)]
+        {
+            if !(1..=most).contains(&days) {
+                return Err(ConfigError::Value(name.into(), format!("must be 1 to {most} days, not {days}")));
+            }
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.filter) {
             return Err(ConfigError::Value("log.filter".into(), error.to_string()));
         }
+        let approved = |text: &String| approved(text, file.egress.allow_insecure_http);
         let network = |text: &String| parsed("egress.allow_cidrs", text, "a network such as 10.0.0.0/8");
         Ok(Self {
             data_dir: file.data_dir.unwrap_or_else(|| PathBuf::from("wharfinger-data")),
@@ -351,6 +384,7 @@ impl TryFrom<File> for Config {
             egress: Policy {
                 allow_cidrs: file.egress.allow_cidrs.iter().map(network).collect::<Result<_, _>>()?,
                 allow_insecure_http: file.egress.allow_insecure_http,
+                approved_origins: file.egress.approved_origins.iter().map(approved).collect::<Result<_, _>>()?,
             },
             log: file.log,
             jobs: file.jobs,
@@ -396,9 +430,13 @@ mod tests {
             ("WHARFINGER_LISTEN", "8080"),
             ("WHARFINGER_EGRESS_ALLOW_CIDRS", "10.0.0.0/99"),
             ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "yes"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://login.example.com/token"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://a.example, *.example"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "http://login.example.com"),
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
+            ("WHARFINGER_JOBS_KEEP_DAYS", "0"),
             ("WHARFINGER_HISTORY_KEEP_DAYS", "0"),
         ] {
             assert!(Config::load(&Flags::default(), &env(&[(name, value)])).is_err(), "{name}={value}");
@@ -407,7 +445,12 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_read_back() {
-        let env = env(&[("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"), ("WHARFINGER_JOBS_WORKERS", "2")]);
+        let env = env(&[
+            ("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"),
+            ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "true"),
+            ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://*.okta.example, http://127.0.0.1:9000"),
+            ("WHARFINGER_JOBS_WORKERS", "2"),
+        ]);
         let config = Config::load(&Flags::default(), &env).expect("config");
         let again =
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");

@@ -21,7 +21,7 @@ use std::{
 };
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use wasmtime::{
     Store,
@@ -37,11 +37,14 @@ use self::{
 };
 use crate::{
     egress::{
+        approval::ApprovedOrigin,
         session::{Egress, SendError, Session, SessionSpec},
         vault::Secrets,
     },
     model::{
         connection::Connection,
+        filter::{Filter, Pattern},
+        id::ConnectionId,
         name::Technology,
         page::{Cursor, Page, Partition, Presence},
         path::RemotePath,
@@ -56,6 +59,8 @@ pub use limits::Limits;
 pub struct Connectors {
     guests: Arc<Guests>,
     limits: Limits,
+    /// Where secrets may go besides the connections' own origins.
+    approved: Arc<[ApprovedOrigin]>,
     /// By technology: the one that serves it now. Calls under way keep the one they began with.
     installed: Arc<RwLock<BTreeMap<String, Arc<Connector>>>>,
 }
@@ -122,7 +127,13 @@ impl Connectors {
 
     /// The engine, with other limits than the default.
     pub fn with_limits(limits: Limits) -> anyhow::Result<Self> {
-        Ok(Self { guests: Arc::new(Guests::new()?), limits, installed: Arc::default() })
+        Ok(Self { guests: Arc::new(Guests::new()?), limits, approved: Arc::default(), installed: Arc::default() })
+    }
+
+    /// The same with origins that connectors may name besides the connections' own.
+    #[must_use]
+    pub fn approving(self, approved: &[ApprovedOrigin]) -> Self {
+        Self { approved: approved.into(), ..self }
     }
 
     /// Loads the components inside the binary.
@@ -136,6 +147,7 @@ impl Connectors {
     /// Loads a component: audit, compile, describe. One of the same technology is replaced.
     pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
         let connector = Arc::new(loader::load(&self.guests, self.limits, bytes).await?);
+        connector.descriptor.check_approved(&self.approved)?;
         let technology = connector.descriptor.technology.to_string();
         tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
         self.installed.write().unwrap_or_else(PoisonError::into_inner).insert(technology, connector.clone());
@@ -177,35 +189,39 @@ impl Connector {
         })?;
         let spec = SessionSpec {
             connection: Some((connection.id, connection.revision)),
+            keep: Some(connection.id),
             address: connection.address.clone(),
             config: self.descriptor.shown(&connection.config, &connection.address),
             secrets,
             recipe: recipe.clone(),
             reach: self.descriptor.reach.clone(),
-            // Nobody can approve one yet, so none is.
-            approved: Vec::new(),
         };
         egress.session(spec).map_err(no_session)
     }
 
-    /// The way out of a payload that is only tested.
-    pub fn trial_session(&self, egress: &Egress, registration: &Registration) -> Result<Arc<Session>, CallError> {
+    /// The way out of a payload that is only tested. `stored` is the connection that it would change: where the payload
+    /// uses a secret that is stored of it and the platform replaces that, the new one is stored.
+    pub fn trial_session(
+        &self,
+        egress: &Egress,
+        registration: &Registration,
+        stored: Option<ConnectionId>,
+    ) -> Result<Arc<Session>, CallError> {
         let spec = SessionSpec {
             connection: None,
+            keep: stored,
             address: registration.address.clone(),
             config: self.descriptor.shown(&registration.config, &registration.address),
             secrets: registration.secrets.clone(),
             recipe: registration.recipe.clone(),
             reach: self.descriptor.reach.clone(),
-            // Nobody can approve one yet, so none is.
-            approved: Vec::new(),
         };
         egress.session(spec).map_err(no_session)
     }
 
     /// Whether the connection works, capability by capability.
     pub async fn check(&self, session: &Arc<Session>, config: &Value) -> (Result<Vec<Outcome>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         self.call(Times::CHECK, session, move |store, instance| {
             Box::pin(async move {
@@ -224,7 +240,7 @@ impl Connector {
         config: &Value,
         scope: &RemotePath,
     ) -> (Result<Vec<Partition>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let scope = scope.clone();
         self.call(Times::PLAN, session, move |store, instance| {
@@ -246,7 +262,7 @@ impl Connector {
         want_columns: bool,
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let asked = cursor.cloned();
         let expect = Expect::Below(partition.scope.clone());
@@ -285,7 +301,7 @@ impl Connector {
         names: &[String],
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (scope, namespace, names) = (scope.clone(), namespace.to_owned(), names.to_vec());
         let asked = cursor.cloned();
@@ -318,7 +334,7 @@ impl Connector {
         namespace: &str,
         names: &[String],
     ) -> (Result<Vec<Presence>, CallError>, Usage) {
-        let config = self.guest_config(session, config);
+        let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (path, namespace, names) = (v0_1::path(scope), namespace.to_owned(), names.to_vec());
         self.call(Times::CONFIRM, session, move |store, instance| {
@@ -342,13 +358,26 @@ impl Connector {
     }
 
     /// The configuration as guests get it: without secrets, with the bare host name, and with the origin beside it.
-    fn guest_config(&self, session: &Session, config: &Value) -> String {
+    fn with_origin(&self, session: &Session, config: &Value) -> String {
         let mut config = self.descriptor.shown(config, session.address());
         if let Some(fields) = config.as_object_mut() {
             fields.insert("origin".into(), Value::String(session.address().to_string()));
         }
         config.to_string()
     }
+}
+
+/// A configuration with what shall be listed beside it, where anything is left out: what the calls of a connector take. A
+/// connector that looks at it saves the platform the asking; the host keeps to the patterns by itself.
+#[must_use]
+pub fn guest_config(config: &Value, filter: &Filter) -> Value {
+    let mut config = config.clone();
+    if let (Some(fields), false) = (config.as_object_mut(), filter.is_empty()) {
+        let globs = |patterns: &[Pattern]| patterns.iter().map(|pattern| pattern.globs().to_vec()).collect::<Vec<_>>();
+        let filter = json!({ "include": globs(filter.include()), "exclude": globs(filter.exclude()) });
+        fields.insert("filter".into(), filter);
+    }
+    config
 }
 
 /// A page that leads to itself would be read for ever. One that asks to wait may: it polls what runs on the platform.

@@ -12,16 +12,22 @@ pub mod connections;
 pub mod explain;
 pub mod feed;
 pub mod jobs;
+pub mod news;
 pub mod objects;
+pub mod preview;
 pub mod principals;
 pub mod retention;
+pub mod schedules;
 pub mod settings;
+pub mod summary;
 pub mod sync;
 pub mod verify;
 
 mod changes;
 mod counters;
+mod facts;
 mod fault;
+mod groups;
 mod migrations;
 mod queue;
 mod reclaim;
@@ -29,12 +35,16 @@ mod records;
 mod search;
 mod tables;
 mod tree;
+mod turns;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Weak},
+};
 
 use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
@@ -55,6 +65,12 @@ const CACHE_BYTES: usize = 48 * 1024 * 1024;
 pub struct Db {
     shared: Arc<Shared>,
     by: Option<Arc<Actor>>,
+}
+
+/// A handle that does not keep the store open.
+#[derive(Clone)]
+pub struct WeakDb {
+    shared: Weak<Shared>,
 }
 
 struct Shared {
@@ -82,12 +98,26 @@ pub enum ObjectRef {
     Path(ObjectPath, String),
 }
 
+impl WeakDb {
+    /// The store, if it is still open.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Db> {
+        self.shared.upgrade().map(|shared| Db { shared, by: None })
+    }
+}
+
 impl Db {
     /// Opens the store in a file, creating and migrating it as needed, and begins a new incarnation: claims that
     /// earlier ones left behind are void, their jobs wait to be claimed again.
     pub fn open(file: &Path) -> Result<Self, DbError> {
         let open = || -> Result<Self, Fault> { Self::start(Builder::new().set_cache_size(CACHE_BYTES).create(file)?) };
         open().map_err(|fault| DbError { operation: "open the store", source: Box::new(fault) })
+    }
+
+    /// For those who may outlive the application.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakDb {
+        WeakDb { shared: Arc::downgrade(&self.shared) }
     }
 
     /// A store that is gone when the last handle is dropped.
@@ -105,8 +135,9 @@ impl Db {
         let transaction = database.begin_write()?;
         {
             let mut rows = WriteRows::open(&transaction)?;
-            migrations::migrate(&mut rows)?;
+            migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
+            retention::index(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }
         transaction.commit()?;

@@ -3,6 +3,7 @@
 //! Everything it needs to know stands in the store; a wake-up carries no data, so after a crash the loop goes on from
 //! the store alone. It knows connectors and the store, and neither HTTP nor who asked.
 
+mod periodic;
 mod retention;
 mod scheduler;
 mod sync;
@@ -43,19 +44,22 @@ pub struct Options {
     pub jobs: usize,
     /// Parts of one sync that are read at the same time; its requests have a limit of their own, per connection.
     pub tasks_per_job: usize,
+    /// Days for which jobs that have ended are kept.
+    pub keep_jobs_days: u32,
     /// Days that changes are kept.
     pub keep_changes_days: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 4, tasks_per_job: 8, keep_changes_days: 365 }
+        Self { jobs: 4, tasks_per_job: 8, keep_jobs_days: 90, keep_changes_days: 365 }
     }
 }
 
 /// Begins to work. Ends when `shutdown` is cancelled: what was under way is gone on with at the next start.
 pub fn start(context: Context, shutdown: CancellationToken, tasks: &TaskTracker) {
     tasks.spawn(scheduler::reclaim(context.db.clone(), shutdown.clone()));
+    tasks.spawn(periodic::run(context.clone(), shutdown.clone()));
     tasks.spawn(retention::run(context.clone(), shutdown.clone()));
     tasks.spawn(scheduler::run(context, shutdown));
 }

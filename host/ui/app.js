@@ -1,10 +1,14 @@
 // What makes the pages livelier. Every page works without it: links load pages, forms send, reloading shows progress.
 "use strict";
 
-// --- Parts that are fetched again, once a second, while jobs run: [data-live] with [data-busy]. ---
+// --- Parts that are fetched again when jobs change: [data-live]. A stream of events tells when; without it, once a second
+// while something runs ([data-busy]). ---
 
 let timer = 0;
 let delay = 1000;
+let source = null;
+let fetching = false;
+let again = false;
 
 function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
@@ -37,10 +41,23 @@ function replacePart(part, html) {
   if (href) fresh.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus();
 }
 
+const BUSY = "[data-live][data-busy]";
+
+function isStreaming() {
+  return source?.readyState === EventSource.OPEN;
+}
+
 async function refresh() {
   if (document.hidden) return;
-  const parts = [...document.querySelectorAll("[data-live][data-busy]")];
+  if (fetching) {
+    again = true;
+    return;
+  }
+  // An event may be about a job that is new: then nothing here is busy yet.
+  const parts = [...document.querySelectorAll(isStreaming() ? "[data-live]" : BUSY)];
   if (parts.length === 0) return;
+  fetching = true;
+  const wasBusy = document.querySelector(BUSY) !== null;
   try {
     // The gear tells of jobs that have nothing to do with this page: it is fetched with the others, and alone.
     const htmls = await Promise.all(parts.map((part) => fetchPart(part.dataset.live)));
@@ -49,13 +66,42 @@ async function refresh() {
   } catch {
     delay = Math.min(delay * 2, 15000);
   }
-  if (!document.querySelector("[data-live][data-busy]")) await refreshTree();
-  schedule();
+  if (wasBusy && !document.querySelector(BUSY)) await refreshTree();
+  fetching = false;
+  if (again) {
+    again = false;
+    soon();
+  } else {
+    schedule();
+  }
 }
 
 function schedule() {
   clearTimeout(timer);
-  if (document.querySelector("[data-live][data-busy]")) timer = setTimeout(refresh, delay);
+  // A stream that is open tells of every change; the slow look is for what it may have missed.
+  if (document.querySelector(BUSY)) timer = setTimeout(refresh, isStreaming() ? 15000 : delay);
+}
+
+// Several events at once are answered by one look, and a busy host by no more than two a second.
+function soon() {
+  clearTimeout(timer);
+  timer = setTimeout(refresh, 500);
+}
+
+// Open only while the page is looked at: a browser has few connections to one host.
+function follow() {
+  if (source || document.hidden || !window.EventSource || !document.getElementById("gear")) return;
+  source = new EventSource("/jobs/events");
+  source.addEventListener("job", soon);
+  source.addEventListener("reset", soon);
+  source.addEventListener("error", () => {
+    // The browser opens it again by itself unless it was refused.
+    if (source?.readyState === EventSource.CLOSED) {
+      source = null;
+      setTimeout(follow, 15000);
+    }
+    schedule();
+  });
 }
 
 // When the last job has ended the tree may have grown.
@@ -71,7 +117,13 @@ async function refreshTree() {
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) schedule();
+  if (document.hidden) {
+    source?.close();
+    source = null;
+  } else {
+    follow();
+    soon();
+  }
 });
 
 // --- The tree: a level is fetched when it is opened; what is open stands in the address. ---
@@ -226,6 +278,11 @@ document.addEventListener("submit", (event) => {
   event.target.dataset.sent = "1";
 });
 
+addEventListener("pagehide", () => {
+  source?.close();
+  source = null;
+});
+
 addEventListener("pageshow", (event) => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
   // Back from another page: what was kept may be old.
@@ -233,3 +290,4 @@ addEventListener("pageshow", (event) => {
 });
 
 schedule();
+follow();

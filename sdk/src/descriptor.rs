@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::{Connector, SDK_VERSION, config};
 
 pub use recipe::{
-    Acquire, Apply, Basic, BodyGuard, Case, Derived, Do, Encode, Exchange, ExchangeStep, Failure, Jwt, Key, Lifetime,
-    Match, Recipe, Seconds, Take, Target, Urls,
+    Acquire, Apply, Backslash, Basic, BodyGuard, Case, Derived, Do, Encode, Exchange, ExchangeStep, Failure, Jwt, Key,
+    Lifetime, Match, Recipe, Seconds, Take, Target, Urls,
 };
 
 /// What a connector is and needs. The version is usually `env!("CARGO_PKG_VERSION")`.

@@ -107,6 +107,17 @@ async fn the_demo_comes_up_synced_and_commands_work_against_it() {
     let (code, text) = demo.run(&["job", "changes", first]).await;
     assert!(code == 0 && text.starts_with("AT"), "{text}");
     assert_eq!(demo.run(&["object", "changes", &root, "--kind", "renamed"]).await.0, 3, "no such kind");
+    let filter = async |args: &[&str]| demo.run(&[&["connection", "filter", name.as_str()], args].concat()).await;
+    let (code, text) = filter(&["--exclude", "*.*", "--exclude", "nobody.x", "--preview"]).await;
+    assert!(code == 0 && text.contains("LEFT OUT") && text.contains("nobody.x"), "{text}");
+    let (code, text) = filter(&["--exclude", "*.*"]).await;
+    assert!(code == 0 && text.contains("exclude") && text.contains("*.*"), "{text}");
+    let shown = demo.json(&["connection", "filter", &name, "--json"]).await;
+    assert_eq!((&shown["exclude"], &shown["include"]), (&serde_json::json!([["*", "*"]]), &serde_json::json!([])));
+    assert_eq!(filter(&["--clear"]).await.0, 0);
+    let shown = demo.json(&["connection", "filter", &name, "--json"]).await;
+    assert_eq!(shown["exclude"], serde_json::json!([]));
+    assert_eq!(filter(&["--include", "a..b"]).await.0, 2, "not a pattern");
 
     assert_eq!(demo.run(&["object", "show", "nobody"]).await.0, 3, "refused");
     assert_eq!(demo.run(&["object", "ls", "a..b"]).await.0, 2, "not a path");

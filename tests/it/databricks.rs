@@ -43,8 +43,9 @@ impl Rig {
         connection.as_object_mut().context("an object")?.remove("technology");
         let registration =
             connector.descriptor.admit(&connection, None, None, true).map_err(|e| anyhow::anyhow!("{e:?}"))?;
-        let policy = Policy { allow_cidrs: vec!["127.0.0.0/8".parse()?], allow_insecure_http: true };
-        let session = connector.trial_session(&Egress::new(policy)?, &registration)?;
+        let policy =
+            Policy { allow_cidrs: vec!["127.0.0.0/8".parse()?], allow_insecure_http: true, ..Policy::default() };
+        let session = connector.trial_session(&Egress::new(policy)?, &registration, None)?;
         Ok(Self { connector, session, config: registration.config })
     }
 

@@ -280,6 +280,87 @@ async fn settings_are_reviewed_before_they_are_saved() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_schedule_is_shown_and_changed_on_the_connections_page() -> anyhow::Result<()> {
+    let (host, _platform) = hostile_host().await?;
+    let browser = Browser::signed_in(&host).await?;
+    let id = connection_id(&host).await?;
+    let (tab, change) = (format!("/ui/object/{id}/connection"), format!("/ui/object/{id}/schedule"));
+    let before = browser.get(&tab).await?;
+    assert!(before.text.contains("24 hours, at 01:00 UTC") && before.text.contains("Next run"), "{}", before.text);
+    let revision = before.field("revision")?;
+    let refused =
+        browser.submit(&tab, &change, &[("cron", "* * * \"<b>"), ("jitter", "0"), ("revision", &revision)]).await?;
+    assert!(refused.text.contains("Nothing was saved") && refused.text.contains("five fields"), "{}", refused.text);
+    refused.assert_harmless();
+    let fields = [("cron", "30 */6 * * *"), ("jitter", "600"), ("revision", revision.as_str())];
+    let saved = browser.submit(&tab, &change, &fields).await?;
+    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, format!("{tab}?saved=1").as_str()));
+    let after = browser.get(&format!("{tab}?saved=1")).await?;
+    assert!(after.text.contains("30 */6 * * *") && after.text.contains("Saved."), "{}", after.text);
+    let late = browser.submit(&tab, &change, &fields).await?;
+    assert!(late.text.contains("changed meanwhile"), "somebody else was faster: {}", late.text);
+
+    // Who looks on sees it, and changes nothing.
+    let key = "test-key-of-a-looker-on-0123456789";
+    let looker = Principal {
+        id: PrincipalId::generate(),
+        name: "looker".into(),
+        email: None,
+        permissions: vec![],
+        sight: Sight::All,
+    };
+    host.app().db().put_principal(looker, token_digest(key)).await?;
+    let looker = Browser::signed_in_as(&host, key).await?;
+    let seen = looker.get(&tab).await?;
+    assert!(seen.text.contains("Next run") && !seen.text.contains("Save schedule"), "{}", seen.text);
+    assert_eq!(looker.submit(&tab, &change, &fields).await?.status, StatusCode::FORBIDDEN);
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patterns_are_looked_at_before_they_are_saved() -> anyhow::Result<()> {
+    let (host, _platform) = hostile_host().await?;
+    let browser = Browser::signed_in(&host).await?;
+    let id = connection_id(&host).await?;
+    let tab = format!("/ui/object/{id}/connection");
+    let (save, preview) = (format!("/ui/object/{id}/filter"), format!("/ui/object/{id}/filter/preview"));
+    let stored = async || {
+        let shown = host.client().get(&format!("/data/connection?id={id}")).await?.expect(200)?.json;
+        anyhow::Ok(shown["options"]["exclude"].clone())
+    };
+    assert!(browser.get(&tab).await?.text.contains("<textarea"));
+    let exclude = "*.*.*\r\n\r\nnobody.\"a.b\"\r\n";
+    let looked = browser.submit(&tab, &preview, &[("include", ""), ("exclude", exclude)]).await?;
+    looked.assert_harmless();
+    assert!(looked.text.contains("240 are left out") && looked.text.contains("6 objects stay"), "{}", looked.text);
+    assert!(looked.text.contains("names no known object"), "a typo is seen: {}", looked.text);
+    assert_eq!(stored().await?, json!([]), "a preview stores nothing");
+
+    let wrong = browser.submit(&tab, &preview, &[("include", "fine"), ("exclude", "a..b")]).await?;
+    assert!(wrong.text.contains("at exclude[0]: the pattern has nothing at level 2"), "{}", wrong.text);
+    assert!(wrong.text.contains("fine</textarea>") && wrong.text.contains("a..b</textarea>"), "{}", wrong.text);
+
+    let revision = looked.field("revision")?;
+    let fields = [("include", ""), ("exclude", exclude), ("revision", revision.as_str())];
+    let saved = browser.submit(&tab, &save, &fields).await?;
+    let to = format!("{tab}?saved=1#filter");
+    assert_eq!((saved.status, saved.header("location")), (StatusCode::SEE_OTHER, to.as_str()), "{}", saved.text);
+    assert_eq!(stored().await?, json!([["*", "*", "*"], ["nobody", "a.b"]]));
+    let late =
+        browser.submit(&tab, &save, &[("include", "x"), ("exclude", ""), ("revision", revision.as_str())]).await?;
+    assert!(late.text.contains("Nothing was saved"), "{}", late.text);
+    assert_eq!(stored().await?, json!([["*", "*", "*"], ["nobody", "a.b"]]), "somebody else was faster");
+
+    let table = objects(&host, "table").await?.first().context("a table")?["id"].as_str().context("id")?.to_owned();
+    let page = browser.get(&format!("/ui/object/{table}")).await?;
+    page.assert_harmless();
+    assert!(page.text.contains("Excluded") && page.text.contains("left out by the pattern *.*.*"), "{}", page.text);
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_our_own_forms_start_a_sync() -> anyhow::Result<()> {
     let (host, _platform) = hostile_host().await?;
     let (browser, other) = (Browser::signed_in(&host).await?, Browser::signed_in(&host).await?);
@@ -332,7 +413,7 @@ async fn who_only_looks_on_can_do_nothing_but_leave() -> anyhow::Result<()> {
     host.app().db().put_principal(onlooker.clone(), token_digest(first)).await?;
     let browser = Browser::signed_in_as(&host, first).await?;
     let id = connection_id(&host).await?;
-    for action in ["sync", "settings", "settings/review", "delete"] {
+    for action in ["sync", "settings", "settings/review", "filter", "filter/preview", "delete"] {
         let refused = browser.submit("/ui/jobs", &format!("/ui/object/{id}/{action}"), &[("status", "enable")]).await?;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{action}: {}", refused.text);
         assert!(refused.text.contains("or owning the object"), "{action}: {}", refused.text);

@@ -199,7 +199,8 @@ async fn passing_troubles_of_the_platform_are_ridden_out() -> anyhow::Result<()>
         Rule::once("/catalogs", Fault::busy(503, 1)),
         Rule::once("/schemas", Fault::busy(429, 1)),
         Rule::once("/tables", Fault::Reset).from(2),
-        Rule::once("/tables", Fault::Page { twist: wharfinger_simulators::fault::Twist::UnknownEnums }).from(4),
+        Rule::once("/tables", Fault::Twisted { twist: wharfinger_simulators::unity_catalog::Twist::UnknownEnums })
+            .from(4),
     ] {
         platform.fault(rule);
     }

@@ -111,11 +111,12 @@ impl Client {
         self.completed(answer.json["bulkId"].as_str().context("bulkId")?).await
     }
 
-    /// Waits for the one job of a bulk, which must complete.
+    /// Waits for the one sync of a bulk, which must complete, and with it the job that stands for it, where one does.
     pub async fn completed(&self, bulk: &str) -> anyhow::Result<Value> {
         let jobs = self.finished(bulk).await?;
-        match jobs.as_slice() {
-            [job] if job["state"] == "completed" => Ok(job.clone()),
+        let syncs: Vec<&Value> = jobs.iter().filter(|job| job["jobType"] == "objectSync").collect();
+        match syncs.as_slice() {
+            [job] if jobs.iter().all(|job| job["state"] == "completed") => Ok((*job).clone()),
             _ => bail!("the job did not complete: {jobs:?}"),
         }
     }

@@ -10,7 +10,10 @@ use wharfinger::{
     db::{Db, ObjectRef, objects::Search},
     model::{object::RemoteStatus, path::ObjectPath, sight::Sight},
 };
-use wharfinger_simulators::unity_catalog::{Metastore, model};
+use wharfinger_simulators::{
+    snowflake::{Account, Kind, model as snowflake},
+    unity_catalog::{Metastore, model},
+};
 
 /// An object, as far as both sides know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,57 @@ fn of_table(table: &model::Table) -> Entry {
         })
         .collect();
     Entry { object_type: object_type.to_owned(), columns: Some(columns), ..container("", &table.facts) }
+}
+
+/// What an account holds that its administrators see, without what a connection leaves out unless told otherwise.
+#[must_use]
+pub fn of_account(account: &Account) -> Inventory {
+    let mut inventory = Inventory::new();
+    for (database_name, database) in account.databases.iter().filter(|(_, database)| database.kind == "STANDARD") {
+        inventory.insert(vec![database_name.clone()], container_of("database", &database.facts));
+        for (schema_name, schema) in &database.schemas {
+            inventory.insert(vec![database_name.clone(), schema_name.clone()], container_of("schema", &schema.facts));
+            for (table_name, table) in &schema.tables {
+                let path = vec![database_name.clone(), schema_name.clone(), table_name.clone()];
+                inventory.insert(path, of_snowflake_table(table));
+            }
+        }
+    }
+    inventory
+}
+
+/// Accounts tell no ids.
+fn container_of(object_type: &str, facts: &snowflake::Facts) -> Entry {
+    Entry {
+        object_type: object_type.to_owned(),
+        remote_id: None,
+        comment: facts.comment.clone().filter(|comment| !comment.is_empty()),
+        present: true,
+        columns: None,
+    }
+}
+
+fn of_snowflake_table(table: &snowflake::Table) -> Entry {
+    let object_type = match table.kind {
+        Kind::Table => "table",
+        Kind::Transient => "transient_table",
+        Kind::Temporary => "temporary_table",
+        Kind::View | Kind::SecureView => "view",
+        Kind::MaterializedView => "materialized_view",
+        Kind::External => "external_table",
+        Kind::Event => "event_table",
+        Kind::Iceberg => "iceberg_table",
+        Kind::Dynamic => "dynamic_table",
+        Kind::Hybrid => "hybrid_table",
+    };
+    let column = |(at, c): (usize, &snowflake::Column)| {
+        // `CHAR` is a way to write a short text, not a type of its own.
+        let data_type = c.data_type.to_string().replacen("CHAR(", "VARCHAR(", 1).replacen("VARVARCHAR", "VARCHAR", 1);
+        let comment = c.comment.clone().filter(|comment| !comment.is_empty());
+        (c.name.clone(), data_type, Some(c.nullable), comment, i64::try_from(at + 1).ok())
+    };
+    let columns = table.columns.iter().enumerate().map(column).collect();
+    Entry { columns: Some(columns), ..container_of(object_type, &table.facts) }
 }
 
 /// What a host's store holds below a connection.

@@ -118,7 +118,10 @@ fn catalogs(cx: &Context<Config>, mut response: Response) -> Result<Catalogs, Er
             }
             _ => {
                 let metastore = page.entries.iter().find_map(|entry| entry.metastore_id.clone());
-                let visible = page.entries.iter().filter(|entry| !objects::is_internal(entry)).map(Visible::from);
+                let is_listed = |entry: &&Entry| {
+                    !objects::is_internal(entry) && cx.filter().keeps(std::slice::from_ref(&entry.name))
+                };
+                let visible = page.entries.iter().filter(is_listed).map(Visible::from);
                 return Ok(Catalogs { visible: visible.collect(), metastore });
             }
         }

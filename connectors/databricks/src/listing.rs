@@ -2,11 +2,12 @@
 //!
 //! Every container is a partition of its own, so that the host reads them in parallel, and each is said to be listed
 //! only when its last page came and everything on it could be delivered. Several small pages of the platform become
-//! one page of ours; a big one is delivered in parts, with the place in it kept in the cursor.
+//! one page of ours; a big one is delivered in parts, with the place in it kept in the cursor. What the connection's
+//! patterns leave out is not delivered, and what lies in it never asked for.
 
 use serde::{Deserialize, Serialize};
 use wharfinger_sdk::{
-    Context, Error, Full, Listing, Page, Pager, Partition, ReadRequest, codes, cursor,
+    Context, Error, Filter, Full, Listing, Page, Pager, Partition, ReadRequest, codes, cursor,
     http::{Response, encode},
     paging::Guard,
 };
@@ -91,7 +92,7 @@ pub(crate) fn read(cx: &Context<Config>, request: &ReadRequest) -> Result<Page, 
         let count = listed.entries.len();
         let mut guard = at.guard.clone();
         let token = guard.next(listed.next_page_token.as_deref());
-        if !deliver(container, effective(columns, &at), listed, &mut at, &mut pager)? {
+        if !deliver(cx.filter(), container, effective(columns, &at), listed, &mut at, &mut pager)? {
             return Ok(pager.finish(Some(cursor::write(CURSOR, &at)?)));
         }
         let token = match token {
@@ -162,6 +163,7 @@ fn refused(
 
 /// Adds the entries that were not dealt with before. False: the page is full, and the cursor says where.
 fn deliver(
+    filter: &Filter,
     container: Container<'_>,
     columns: Columns,
     listed: Listed,
@@ -179,7 +181,8 @@ fn deliver(
     }
     for (index, entry) in listed.entries.into_iter().enumerate().skip(begin) {
         let name = entry.name.clone();
-        if let Some(object) = objects::object(container, entry, columns) {
+        let object = objects::object(container, entry, columns).filter(|object| filter.keeps(&object.path));
+        if let Some(object) = object {
             if let Err(Full(_)) = pager.push(object) {
                 return Ok(false);
             }

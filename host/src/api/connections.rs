@@ -3,7 +3,10 @@
 //! Nothing is stored before the connection has been tried with what would be stored; then everything is, in one
 //! transaction with the first sync. Secrets are sealed before they leave this module and shown by none of its answers.
 
+mod filter;
+mod options;
 mod payload;
+mod schedule;
 mod trial;
 mod view;
 
@@ -17,7 +20,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 
+pub use filter::PreviewJson;
+pub(super) use filter::{doubts, preview, save};
+pub use options::FilterInput;
 pub use payload::{CreateConnection, UpdateConnection, Warning};
+pub(super) use schedule::change as change_schedule;
+pub use schedule::{ScheduleInput, ScheduleJson};
+use trial::Rotated;
 pub use trial::{CheckJson, TestResult};
 pub use view::ConnectionJson;
 
@@ -34,6 +43,7 @@ use crate::{
         ObjectRef,
         connections::{ConnectionError, ConnectionUpdate, NewConnection},
     },
+    egress::vault::Secrets,
     model::{
         connection::{Connection, Sealed},
         id::{BulkId, ConnectionId},
@@ -64,13 +74,15 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let trial = trial::run(&state, &asked.connector, &asked.registration).await?.passed()?;
+    let trial =
+        trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?.passed()?;
+    let secrets = trial.rotated.map_or(asked.registration.secrets, |rotated| rotated.secrets);
     let id = ConnectionId::generate();
     let new = NewConnection {
         id,
         key: asked.key,
         technology: asked.technology,
-        secrets: seal(&state, id, &asked.registration)?,
+        secrets: seal(&state, id, &secrets)?,
         config: asked.registration.config,
         address: asked.registration.address,
         identity: trial.identity,
@@ -93,7 +105,7 @@ pub(super) async fn test(
 ) -> Result<Json<TestResult>, ApiError> {
     let asked = body.admit(&state)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
-    let outcome = trial::run(&state, &asked.connector, &asked.registration).await?;
+    let outcome = trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?;
     Ok(Json(outcome.result(asked.warnings)))
 }
 
@@ -104,7 +116,7 @@ pub(super) async fn get(
     Target(target): Target,
 ) -> Result<Response, ApiError> {
     let connection = find(&state, &caller, &target).await?;
-    view(&state, &caller, connection, Vec::new()).await
+    view(&state, &caller, connection, None, Vec::new()).await
 }
 
 /// Changes credentials or options, after trying them.
@@ -125,11 +137,14 @@ pub(super) async fn put(
     }
     // Secrets that no longer open count as forgotten: the payload must then bring them.
     let known = state.vault.open(connection.id, &stored).ok();
+    let before = known.clone().unwrap_or_default();
     let change = body.admit(&state, &connection, known)?;
     let mut warnings = change.warnings;
-    let mut identity = None;
+    let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
-        let trial = trial::run(&state, connector, registration).await?.passed()?;
+        let trial =
+            trial::run(&state, connector, registration, Some(connection.id), &change.options.filter).await?.passed()?;
+        rotated = trial.rotated;
         if connection.identity.is_some() && trial.identity.is_none() && registration.address != connection.address {
             return Err(ApiError::conflict("identity-unknown", "the new address does not tell which account it is")
                 .hint("give the credentials the right to read the account's identity, or register a new connection"));
@@ -139,7 +154,11 @@ pub(super) async fn put(
     }
     let update = match change.tried {
         Some((_, r)) => ConnectionUpdate {
-            secrets: seal(&state, connection.id, &r)?,
+            secrets: Some(seal(
+                &state,
+                connection.id,
+                &latest(&state, connection.id, &before, r.secrets, rotated).await?,
+            )?),
             config: r.config,
             address: r.address,
             identity,
@@ -148,7 +167,7 @@ pub(super) async fn put(
             by: caller.actor(),
         },
         None => ConnectionUpdate {
-            secrets: stored,
+            secrets: None,
             config: connection.config.clone(),
             address: connection.address.clone(),
             identity,
@@ -159,23 +178,24 @@ pub(super) async fn put(
     };
     // What was tried was made from the connection as it was read: somebody else's change in between must not be lost.
     let based_on = Some(connection.revision);
-    let updated =
+    let (updated, job) =
         state.db.update_connection(connection.id, update, based_on, state.clock.now()).await.map_err(refused)?;
     tracing::info!(connection.id = %updated.id, connection.key = %updated.key, "connection changed");
-    view(&state, &caller, updated, warnings).await
+    view(&state, &caller, updated, job.map(|job| job.bulk), warnings).await
 }
 
 async fn view(
     state: &ApiState,
     caller: &Caller,
     connection: Connection,
+    bulk: Option<BulkId>,
     warnings: Vec<Warning>,
 ) -> Result<Response, ApiError> {
     let object = state.db.object(caller.sight(), &ObjectRef::Id(connection.id.object())).await?;
     let object = object.ok_or_else(no_such_object)?;
     let connector = state.connectors.by_technology(&connection.technology);
     let etag = format!("\"{}\"", connection.revision);
-    let body = ConnectionJson::new(connection, &object, connector.as_deref(), warnings);
+    let body = ConnectionJson::new(connection, &object, connector.as_deref(), bulk, warnings, state.clock.now());
     Ok(([(header::ETAG, etag)], Json(body)).into_response())
 }
 
@@ -221,8 +241,30 @@ async fn not_taken(
     Ok(())
 }
 
-fn seal(state: &ApiState, id: ConnectionId, registration: &Registration) -> Result<Sealed, ApiError> {
-    state.vault.seal(id, &registration.secrets).map_err(|error| ApiError::internal("seal secrets", &error))
+fn seal(state: &ApiState, id: ConnectionId, secrets: &Secrets) -> Result<Sealed, ApiError> {
+    state.vault.seal(id, secrets).map_err(|error| ApiError::internal("seal secrets", &error))
+}
+
+/// The secrets to store after a try. What the payload does not change stays as the store has it now: the platform may
+/// have replaced it meanwhile, in the try or in a sync that runs.
+async fn latest(
+    state: &ApiState,
+    id: ConnectionId,
+    before: &Secrets,
+    asked: Secrets,
+    rotated: Option<Rotated>,
+) -> Result<Secrets, ApiError> {
+    let stored = state.db.connection_with_secrets(id).await?;
+    let stored = stored.and_then(|(_, sealed)| state.vault.open(id, &sealed).ok()).unwrap_or_default();
+    let mut secrets = rotated.map_or_else(|| asked.clone(), |rotated| rotated.secrets);
+    for (name, value) in &mut secrets.0 {
+        if before.0.get(name) == asked.0.get(name)
+            && let Some(now) = stored.0.get(name)
+        {
+            *value = now.clone();
+        }
+    }
+    Ok(secrets)
 }
 
 fn refused(error: ConnectionError) -> ApiError {

@@ -11,7 +11,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::db::DbError;
+use crate::db::{
+    DbError,
+    jobs::{MAX_WAITING, QueueError},
+};
 
 /// An answer other than success. Made by handlers, given its request's id and turned into JSON by
 /// [`super::request::around`].
@@ -188,6 +191,23 @@ impl IntoResponse for ApiError {
         let mut response = self.0.status.into_response();
         response.extensions_mut().insert(self);
         response
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Full => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "queue-full", format!("{MAX_WAITING} jobs wait already"))
+                    .hint("sync an object that contains the others, or wait")
+                    .retry_after(60)
+            }
+            QueueError::Apart => {
+                Self::bad_request("several-connections", "at objectPaths: they are not of one connection")
+                    .hint("send one request for each connection")
+            }
+            QueueError::Db(error) => error.into(),
+        }
     }
 }
 

@@ -112,10 +112,12 @@ struct Remote {
     #[schemars(with = "String")]
     remote_status: RemoteStatus,
     reason: String,
-    /// The object that carries the mark: the object itself or one above it.
+    /// The object that is missing or left out: the object itself or one above it.
     #[schemars(with = "Option<Vec<String>>")]
     marked: Option<ObjectPath>,
-    /// The commit that marked it, where it is kept.
+    /// What leaves it out: a pattern of the connection, or the connector.
+    excluded_by: Option<String>,
+    /// The commit that marked it, where it is kept; null where a pattern leaves it out, which is computed.
     since: Option<CommitJson>,
 }
 
@@ -172,6 +174,7 @@ impl ExplainJson {
                 remote_status: explained.mark.as_ref().map(|mark| mark.status).unwrap_or_default(),
                 reason: words.remote,
                 marked: explained.mark.as_ref().and_then(|m| explained.steps.get(m.step)).map(|s| s.path.clone()),
+                excluded_by: explained.mark.as_ref().and_then(|m| m.exclusion.as_ref()).map(ToString::to_string),
                 since: explained.mark.and_then(|mark| mark.since).map(CommitJson::from),
             }),
             listings: explained.listed.into_iter().map(ListingJson::from).collect(),
@@ -278,8 +281,9 @@ fn status_words(explained: &Explained) -> String {
             place(explained, to)
         ));
     }
-    if holds && explained.mark.is_some() {
-        text.push_str(" It counts as disabled nevertheless, because it is not there.");
+    if holds && let Some(mark) = &explained.mark {
+        let why = if mark.status == RemoteStatus::Excluded { "left out" } else { "not there" };
+        text.push_str(&format!(" It counts as disabled nevertheless, because it is {why}."));
     }
     text
 }
@@ -300,10 +304,13 @@ fn rule_words(explained: &Explained) -> String {
 
 fn remote_words(mark: Option<&Mark>, explained: &Explained) -> String {
     let Some(mark) = mark else { return "As far as is known the platform has it.".to_owned() };
-    let what = match mark.status {
-        RemoteStatus::Missing => "a complete listing no longer had it, and a second look did not find it",
-        RemoteStatus::Excluded => "it is left out of what is listed",
-        RemoteStatus::Present => "it is there",
+    let what = match (&mark.exclusion, mark.status) {
+        (Some(exclusion), _) => exclusion.to_string(),
+        (None, RemoteStatus::Missing) => {
+            "a complete listing no longer had it, and a second look did not find it".to_owned()
+        }
+        (None, RemoteStatus::Excluded) => "it is left out of what is listed".to_owned(),
+        (None, RemoteStatus::Present) => "it is there".to_owned(),
     };
     let since =
         mark.since.as_ref().and_then(|c| c.at).map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));

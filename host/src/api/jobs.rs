@@ -1,5 +1,7 @@
 //! Jobs: what was queued, how far it is, and stopping it.
 
+mod events;
+mod summary;
 mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -12,6 +14,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use events::{EVENT_PARAMETERS, MAX_STREAMS, events};
+pub use summary::SummaryJson;
+pub(super) use summary::summary;
 pub use wire::JobJson;
 
 use super::{
@@ -21,7 +26,7 @@ use super::{
     input::{Body, Query},
 };
 use crate::{
-    db::jobs::{Cancelled, JobFilter},
+    db::jobs::{Cancelled, JobFilter, JobKind},
     model::{
         id::{BulkId, JobId},
         job::{Job, JobState},
@@ -36,7 +41,7 @@ const MAX_WAIT: f64 = 60.0;
 
 /// Parameters of a search, for the document.
 pub(super) const SEARCH_PARAMETERS: [(&str, &str); 7] = [
-    ("jobType", "`objectSync`"),
+    ("jobType", "`objectSync`, `settingsChange` or `objectSyncGroup`"),
     ("state", "`created`, `active`, `retry`, `completed`, `failed`, `cancelled` or `expired`"),
     ("startDate", "Asked for at or after this time"),
     ("endDate", "Asked for before this time"),
@@ -110,28 +115,37 @@ pub(super) async fn search(
     if !(1..=MAX_SIZE).contains(&size) {
         return Err(ApiError::bad_request("invalid-query", format!("size must be 1 to {MAX_SIZE}, not {size}")));
     }
-    let offset = match (query.next, query.offset) {
-        (None, offset) => offset.unwrap_or(0),
+    let (offset, older_than) = match (query.next, query.offset) {
+        (None, offset) => (offset.unwrap_or(0), None),
         (Some(next), None) => {
-            next.parse().map_err(|_| ApiError::bad_request("invalid-cursor", "next is not one of this search"))?
+            let last =
+                next.parse().map_err(|_| ApiError::bad_request("invalid-cursor", "next is not one of this search"));
+            (0, Some(last?))
         }
         (Some(_), Some(_)) => return Err(ApiError::bad_request("invalid-query", "give offset or next, not both")),
     };
-    if query.job_type.is_some_and(|t| t != "objectSync") {
-        return Ok(Json(JobsPage { jobs: Vec::new(), next: None }));
-    }
+    let kind = match query.job_type.as_deref() {
+        None => None,
+        Some("objectSync") => Some(JobKind::ObjectSync),
+        Some("settingsChange") => Some(JobKind::SettingsChange),
+        Some("objectSyncGroup") => Some(JobKind::SyncGroup),
+        Some(_) => return Ok(Json(JobsPage { jobs: Vec::new(), next: None })),
+    };
     let filter = JobFilter {
         bulk: None,
         state: query.state,
         from: query.start_date.map(|text| time(&text, "startDate")).transpose()?,
         to: query.end_date.map(|text| time(&text, "endDate")).transpose()?,
+        kind,
+        older_than,
         offset,
         // One more tells whether there is more.
         size: size + 1,
     };
     let mut jobs = state.db.jobs(caller.sight(), filter).await?;
-    let next = (jobs.len() > size).then(|| (offset + size).to_string());
+    let more = jobs.len() > size;
     jobs.truncate(size);
+    let next = jobs.last().filter(|_| more).map(|job| job.id.to_string());
     Ok(Json(JobsPage { jobs: jobs.into_iter().map(JobJson::from).collect(), next }))
 }
 

@@ -31,13 +31,19 @@ pub struct CrawlBody {
     /// Also scan all disabled objects.
     #[serde(default)]
     force_recursive: bool,
+    /// Without a path in the URL: the objects to sync, at most 500, all of one connection.
+    #[serde(default)]
+    object_paths: Vec<Vec<String>>,
 }
+
+/// Most objects of one request.
+const MAX_OBJECTS: usize = 500;
 
 /// Work that was queued.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Queued {
-    /// The object it is about.
+    /// The object it is about; of several, what contains them all.
     #[schemars(with = "Vec<String>")]
     pub object_path: ObjectPath,
     /// For `GET /jobs?bulkId=`.
@@ -93,20 +99,47 @@ pub(super) async fn search(
     Ok(Json(hits.into()))
 }
 
-/// Queues a sync of an object and everything below it.
+/// Queues a sync of an object and everything below it, or of several.
 pub(super) async fn crawl(
     State(state): State<ApiState>,
     caller: Caller,
-    Target(target): Target,
+    MaybeTarget(target): MaybeTarget,
     Body(body): Body<CrawlBody>,
 ) -> Result<(StatusCode, Json<Queued>), ApiError> {
-    let object = seen(&state, &caller, &target).await?;
-    let job = state
-        .db
-        .enqueue_sync(caller.sight(), &ObjectRef::Id(object.id), body.force_recursive, state.clock.now())
-        .await?
-        .ok_or_else(only_on_path)?;
-    Ok((StatusCode::ACCEPTED, Json(Queued { object_path: object.path, bulk_id: job.bulk })))
+    let now = state.clock.now();
+    let (sight, force) = (caller.sight(), body.force_recursive);
+    let job = match (target, body.object_paths.len()) {
+        (Some(target), 0) => {
+            let object = seen(&state, &caller, &target).await?;
+            state.db.enqueue_sync(sight, &ObjectRef::Id(object.id), force, now).await?
+        }
+        (Some(_), _) => {
+            let message = "name the object by its path or by ?id=, or several in objectPaths, not both";
+            return Err(ApiError::bad_request("invalid-body", message));
+        }
+        (None, 0) => {
+            return Err(ApiError::bad_request(
+                "no-object",
+                "name an object by its path or by ?id=, or several in objectPaths",
+            )
+            .hint("each name of the path is one percent-encoded segment of the URL"));
+        }
+        (None, n) if n > MAX_OBJECTS => {
+            return Err(ApiError::bad_request("invalid-body", format!("at objectPaths: at most {MAX_OBJECTS}")));
+        }
+        (None, _) => {
+            let mut objects = Vec::new();
+            for (n, names) in body.object_paths.into_iter().enumerate() {
+                let path = ObjectPath::from_segments(names)
+                    .map_err(|why| ApiError::bad_request("invalid-path", format!("at objectPaths[{n}]: {why}")))?;
+                let object = seen(&state, &caller, &ObjectRef::Path(path, String::new())).await?;
+                objects.push(ObjectRef::Id(object.id));
+            }
+            state.db.enqueue_syncs(sight, objects, force, now).await?
+        }
+    };
+    let job = job.ok_or_else(only_on_path)?;
+    Ok((StatusCode::ACCEPTED, Json(Queued { object_path: job.object_path, bulk_id: job.bulk })))
 }
 
 /// Takes an object with everything below it out of the inventory. The platform is not touched.

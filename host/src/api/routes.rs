@@ -20,12 +20,14 @@ use super::{
     ApiState,
     caller::{self, Caller},
     changes::{self, ChangesJson, HistoryJson},
-    connections::{self, ConnectionJson, CreateConnection, Registered, TestResult, UpdateConnection},
+    connections::{
+        self, ConnectionJson, CreateConnection, FilterInput, PreviewJson, Registered, TestResult, UpdateConnection,
+    },
     connectors::{self, ConnectorJson},
     docs,
     error::ApiError,
     explain::{self, ExplainJson},
-    jobs::{self, JobJson, JobsPage, StatusesBody},
+    jobs::{self, JobJson, JobsPage, StatusesBody, SummaryJson},
     objects::{self, ColumnsJson, CrawlBody, DeletedJson, HitsJson, ObjectJson, Queued, SearchBody},
     operations::{self, Health, Verified},
     settings::{self, SettingsBody, SettingsChanged},
@@ -33,7 +35,8 @@ use super::{
 use crate::model::principal::Permission;
 
 const ADMIN: Access = Access::Any(&[Permission::ApplicationAdmin]);
-const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
+/// Who manages connections and every object.
+pub(super) const MANAGERS: &[Permission] = &[Permission::ApplicationAdmin, Permission::Governance];
 const MANAGE: Access = Access::Any(MANAGERS);
 
 /// The table.
@@ -46,17 +49,20 @@ pub fn table() -> Vec<Route> {
         post("/data/connection/test",       ADMIN,  "Try a connection's payload, store nothing",       connections::test).takes::<CreateConnection>().gives::<TestResult>(200),
         get("/data/connection/{*path}",     Seen,   "A connection, without its secrets",               connections::get).gives::<ConnectionJson>(200),
         put("/data/connection/{*path}",     MANAGE, "Change credentials or options, after a test",     connections::put).takes::<UpdateConnection>().gives::<ConnectionJson>(200).revisioned(),
+        post("/data/filter/{*path}",        MANAGE, "What include and exclude patterns would leave of a connection, store nothing", connections::preview).takes::<FilterInput>().gives::<PreviewJson>(200),
         get("/data/object/{*path}",         Seen,   "An object",                                       objects::get).gives::<ObjectJson>(200),
         get("/data/columns/{*path}",        Seen,   "The columns of an object",                        objects::columns).gives::<ColumnsJson>(200),
         post("/data/object/search/{*path}", Seen,   "Children or descendants; without a path, the connections", objects::search).takes::<SearchBody>().gives::<HitsJson>(200),
         delete("/data/object/{*path}",      Owned,  "Remove an object from the inventory with all below; a connection is deregistered", objects::delete).gives::<DeletedJson>(200),
-        post("/data/crawl/{*path}",         Owned,  "Start a sync of an object and everything below",  objects::crawl).takes::<CrawlBody>().gives::<Queued>(202),
+        post("/data/crawl/{*path}",         Owned,  "Start a sync of an object and everything below; without a path, of several", objects::crawl).takes::<CrawlBody>().gives::<Queued>(202),
         put("/data/settings/{*path}",       Owned,  "Change status or new-object rule",                settings::put).takes::<SettingsBody>().gives::<SettingsChanged>(200).revisioned().query("dryRun", "true: only say what it would do"),
         get("/data/history/{*path}",        Seen,   "What happened at an object, the newest first",    changes::history).gives::<HistoryJson>(200).queries(&changes::FEED_PARAMETERS),
         get("/data/changes/{*path}",        Seen,   "What happened at an object and everything below, in the order of commits", changes::below).gives::<ChangesJson>(200).queries(&changes::FEED_PARAMETERS),
         get("/data/explain/{*path}",        Seen,   "Why an object is enabled or disabled, missing or left out", explain::get).gives::<ExplainJson>(200),
         get("/jobs",                        Seen,   "Jobs, newest first",                              jobs::list).gives::<Vec<JobJson>>(200).query("bulkId", "Only those that were asked for together"),
         get("/jobs/search",                 Seen,   "Jobs by type, state and time",                    jobs::search).gives::<JobsPage>(200).queries(&jobs::SEARCH_PARAMETERS),
+        get("/jobs/summary",                Seen,   "The jobs at a glance, and how each connection stands", jobs::summary).gives::<SummaryJson>(200),
+        get("/jobs/events",                 Seen,   "Jobs as they change: server-sent events, each a job",  jobs::events).queries(&jobs::EVENT_PARAMETERS),
         post("/jobs/statuses",              Seen,   "Several jobs by id; can wait for them to end",    jobs::statuses).takes::<StatusesBody>().gives::<BTreeMap<String, Option<JobJson>>>(200),
         get("/jobs/{id}",                   Seen,   "A job",                                           jobs::get).gives::<JobJson>(200),
         get("/jobs/{id}/changes",           Seen,   "What a job changed, in order",                    changes::of_job).gives::<ChangesJson>(200).queries(&changes::FEED_PARAMETERS),

@@ -54,7 +54,7 @@ pub struct SettingsInput {
 }
 
 /// A field that was given, if only as null.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -111,7 +111,7 @@ pub(super) struct SettingsQuery {
 pub struct SettingsChanged {
     #[schemars(with = "Vec<String>")]
     object_path: ObjectPath,
-    /// For `GET /jobs?bulkId=`, which gives no job where the change needs no sync; null for a dry run.
+    /// For `GET /jobs?bulkId=`: the change, and the sync that it needs, if it needs one; null for a dry run.
     #[schemars(with = "Option<String>")]
     bulk_id: Option<BulkId>,
     /// What holds now.
@@ -149,12 +149,8 @@ pub(super) async fn put(
             SettingsError::Revision(current) => ApiError::revision(current),
             SettingsError::Db(error) => error.into(),
         })?;
-    let bulk_id = match mode {
-        Mode::DryRun => None,
-        Mode::Apply => Some(done.job.map_or_else(BulkId::generate, |job| job.bulk)),
-    };
     Ok(Json(SettingsChanged {
-        bulk_id,
+        bulk_id: done.bulk,
         settings: SettingsJson::of(&done.object),
         overrides: done.object.overrides.into(),
         affected: done.affected,

@@ -13,6 +13,7 @@ mod columns;
 mod connections;
 mod delete;
 mod detail;
+mod filter;
 mod format;
 mod frame;
 mod history;
@@ -25,6 +26,7 @@ mod object;
 mod refusal;
 #[cfg(test)]
 mod sample;
+mod schedule;
 mod session;
 mod settings;
 mod sync;
@@ -60,6 +62,9 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/settings",        get(settings::show).post(settings::save))
         .route("/ui/object/{id}/settings/review", post(settings::review))
         .route("/ui/object/{id}/connection",      get(detail::show))
+        .route("/ui/object/{id}/schedule",        post(schedule::save))
+        .route("/ui/object/{id}/filter",          post(filter::save))
+        .route("/ui/object/{id}/filter/preview",  post(filter::preview))
         .route("/ui/object/{id}/history",         get(history::show))
         .route("/ui/object/{id}/changes",         get(history::below))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))

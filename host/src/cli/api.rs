@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, time::Duration};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,6 +13,9 @@ use crate::{
 
 /// What stands for itself in a segment of a URL.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Longest time that a stream is read before it is opened again.
+const LONGEST_STREAM: Duration = Duration::from_secs(24 * 3600);
 
 /// A host, and as whom it is called.
 pub(super) struct Api {
@@ -96,16 +99,26 @@ impl Api {
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(lost)?;
-        let body: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
-            return Ok(body);
+            return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
         }
-        let text = |name: &str| body[name].as_str().map(str::to_owned);
-        Err(ClientError::Refused {
-            message: text("message").unwrap_or_else(|| format!("the host answered {status}")),
-            hint: text("hint"),
-            code: text("code").unwrap_or_default(),
-        })
+        refused(status, &bytes)
+    }
+
+    /// Follows a stream of jobs until it ends, or is cut off.
+    pub(super) async fn follow(&self, path: &str, mut each: impl FnMut(&Value)) -> Result<(), ClientError> {
+        let lost = |source| ClientError::Unreachable { url: self.config.url.clone(), source };
+        let request = self.request(Method::GET, path).timeout(LONGEST_STREAM);
+        let mut response = request.send().await.map_err(lost)?;
+        if !response.status().is_success() {
+            return refused(response.status(), &response.bytes().await.map_err(lost)?);
+        }
+        let mut events = Events::default();
+        // Cut off is not lost: whoever follows looks at the jobs and follows again.
+        while let Ok(Some(piece)) = response.chunk().await {
+            events.take(&piece).iter().for_each(&mut each);
+        }
+        Ok(())
     }
 
     /// Waits until a bulk's jobs have ended, showing how far they are on a terminal. Gives the jobs.
@@ -128,6 +141,35 @@ impl Api {
     }
 }
 
+/// Server-sent events that come in pieces.
+#[derive(Default)]
+struct Events(Vec<u8>);
+
+impl Events {
+    /// The data of the events that are whole with this piece.
+    fn take(&mut self, piece: &[u8]) -> Vec<Value> {
+        self.0.extend_from_slice(piece);
+        let mut found = Vec::new();
+        while let Some(end) = self.0.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.0.drain(..=end).collect();
+            if let Some(data) = line.strip_prefix(b"data: ") {
+                found.extend(serde_json::from_slice::<Value>(data).ok().filter(|job| job["id"].is_string()));
+            }
+        }
+        found
+    }
+}
+
+fn refused<T>(status: StatusCode, body: &[u8]) -> Result<T, ClientError> {
+    let body: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let text = |name: &str| body[name].as_str().map(str::to_owned);
+    Err(ClientError::Refused {
+        message: text("message").unwrap_or_else(|| format!("the host answered {status}")),
+        hint: text("hint"),
+        code: text("code").unwrap_or_default(),
+    })
+}
+
 /// Whether nothing follows.
 pub(super) fn has_ended(job: &Value) -> bool {
     matches!(job["state"].as_str(), Some("completed" | "failed" | "cancelled" | "expired"))
@@ -137,10 +179,17 @@ pub(super) fn has_ended(job: &Value) -> bool {
 pub(super) fn progress(job: &Value) -> String {
     let n = |pointer: &str| job.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let state = job["state"].as_str().unwrap_or("?");
+    if let Some(kind @ ("settingsChange" | "objectSyncGroup")) = job["jobType"].as_str() {
+        return format!("{} {state}: {kind}", path_of(&job["objectPath"]));
+    }
+    let objects = match n("/progress/totalObjects") {
+        total if total > 0 && !has_ended(job) => format!("{} of about {total}", n("/progress/objects")),
+        _ => n("/progress/objects").to_string(),
+    };
     let mut line = format!(
         "{} {state}: {} objects, {} of {} parts, {} requests",
         path_of(&job["objectPath"]),
-        n("/progress/objects"),
+        objects,
         n("/progress/partitionsDone"),
         n("/progress/partitions"),
         n("/output/requests"),
@@ -186,6 +235,16 @@ pub(super) async fn search_all(api: &Api, url: &str, mut body: Value) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_read_however_they_are_cut() {
+        let text = b"retry: 2000\n: jobs\n\nevent: job\nid: 1\ndata: {\"id\":\"a\"}\n\nevent: reset\ndata: {}\n\ndata: {\"id\":\"b\"}\n\n";
+        for size in [1, 7, text.len()] {
+            let mut events = Events::default();
+            let found: Vec<Value> = text.chunks(size).flat_map(|piece| events.take(piece)).collect();
+            assert_eq!(found, [json!({ "id": "a" }), json!({ "id": "b" })], "pieces of {size}");
+        }
+    }
 
     #[test]
     fn a_path_becomes_a_url_whatever_is_in_its_names() {

@@ -106,21 +106,30 @@ async fn list(api: &Api, state: Option<&str>, size: usize, output: Output) -> an
     Ok(Exit::Done)
 }
 
+/// Follows the job by its events; where these end early, looks, and follows again.
 async fn watch(api: &Api, id: &str, output: Output) -> anyhow::Result<Exit> {
     let mut shown = String::new();
-    loop {
-        let job = api.get(&format!("/jobs/{}", segment(id))).await?;
-        let line = progress(&job);
+    let mut show = |job: &Value| {
+        let line = progress(job);
         if line != shown && !output.json {
             println!("{line}");
             shown = line;
         }
+    };
+    loop {
+        match api.follow(&format!("/jobs/events?jobId={}", segment(id)), &mut show).await {
+            // The host has no room for more streams: it is asked now and then.
+            Err(error) if error.code() != "too-many-streams" => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let job = api.get(&format!("/jobs/{}", segment(id))).await?;
+        show(&job);
         if has_ended(&job) {
             if output.json {
                 println!("{}", serde_json::to_string_pretty(&job)?);
             }
             return Ok(if job["state"] == "completed" { Exit::Done } else { Exit::Negative });
         }
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

@@ -9,4 +9,4 @@ macro_rules! bundled {
 }
 
 /// Name and component of each.
-pub static BUNDLED: &[(&str, &[u8])] = bundled!["databricks"];
+pub static BUNDLED: &[(&str, &[u8])] = bundled!["databricks", "snowflake"];

@@ -20,9 +20,11 @@ use self::{
     property::Property,
     schema::Schema,
 };
+use super::error::LoadError;
 use crate::{
     egress::{
-        recipe::{Recipe, Target},
+        approval::{ApprovedOrigin, config_line, not_approved},
+        recipe::{Recipe, Target, foreign_origins},
         vault::Secrets,
     },
     model::{connection::Address, name::Technology},
@@ -128,6 +130,23 @@ impl Descriptor {
         let secrets = self.split(&mut config).map_err(|error| vec![error])?;
         self.address.keep(&mut config, &address);
         Ok(Registration { config, secrets, address, recipe: self.methods[method].clone(), host_managed })
+    }
+
+    /// Refuses a connector that names a host of its own that the operator has not approved: it would get requests, and
+    /// secrets where a recipe sends them there.
+    pub(crate) fn check_approved(&self, approved: &[ApprovedOrigin]) -> Result<(), LoadError> {
+        let foreign = foreign_origins(&self.methods, &self.reach);
+        let missing: Vec<&str> = not_approved(&foreign, approved).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the connector {} names {}, to which the operator of this host has not approved to send requests; to approve: {}",
+            self.name,
+            missing.join(" and "),
+            config_line(&missing)
+        );
+        Err(LoadError { code: "not-approved", message })
     }
 
     /// Whether two configurations differ in a field from which a host name is made (D42).

@@ -27,7 +27,7 @@ use super::{
     limits::{HOSTCALL_FUEL, MAX_HANDLES, MAX_RESPONSE, MAX_RETRIES, Times},
     state::{Grant, State},
 };
-use crate::egress::session::Budget;
+use crate::egress::session::{Budget, Named};
 
 /// What a call does in its store.
 pub(super) type Work<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, CallError>>> + Send + 'a>>;
@@ -82,6 +82,7 @@ where
         retries: AtomicU32::new(MAX_RETRIES),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        named: Named::default(),
     });
     let mut store = store(component, times, State::new(grant, budget.clone()));
     let called = tokio::time::timeout(times.wall, async {

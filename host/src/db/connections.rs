@@ -14,6 +14,7 @@ use super::{
     fault::{Fault, Stop},
     queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
+    schedules,
     tables::{ReadRows, Rows, WriteRows},
     tree,
     view::Lens,
@@ -21,8 +22,9 @@ use super::{
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
     diff::What,
+    filter::Filter,
     id::ConnectionId,
-    job::Job,
+    job::{Job, Trigger},
     name::{ConnectionKey, Technology},
     object::Kind,
     path::{ObjectPath, RemotePath},
@@ -88,8 +90,8 @@ pub enum ConnectionError {
 pub struct ConnectionUpdate {
     /// Configuration without secrets.
     pub config: Value,
-    /// Secrets under the master key: all of them.
-    pub secrets: Sealed,
+    /// Secrets under the master key: all of them. None leaves what is stored.
+    pub secrets: Option<Sealed>,
     /// Where it connects to.
     pub address: Address,
     /// What the check said; none leaves what is known.
@@ -116,17 +118,32 @@ impl Db {
     }
 
     /// Replaces what can be changed, if the connection is still at `revision` (where given). One transaction: secrets
-    /// and configuration never come from two versions.
+    /// and configuration never come from two versions. Where its patterns may let in more than before, a sync of the whole
+    /// connection is queued with it; what they leave out is left out at once, because that is computed on read.
     pub async fn update_connection(
         &self,
         id: ConnectionId,
         update: ConnectionUpdate,
         revision: Option<u64>,
         now: Timestamp,
-    ) -> Result<Connection, ConnectionError> {
+    ) -> Result<(Connection, Option<Job>), ConnectionError> {
         let changed = self.write("change a connection", move |rows| replace(rows, id, update, revision, now)).await?;
         self.ring();
         Ok(changed)
+    }
+
+    /// Puts secrets in the place of others, if the connection still has those. It is the same connection, at the same
+    /// revision: what runs on it goes on. False where it is gone or its secrets are others by now.
+    pub async fn replace_secrets(&self, id: ConnectionId, was: Sealed, new: Sealed) -> Result<bool, DbError> {
+        let replaced = self.write("replace the secrets of a connection", move |rows: &mut WriteRows<'_>| {
+            let key = id.as_u128();
+            let same = rows.secrets.get(key)?.is_some_and(|row| row.value() == was.0.as_slice());
+            if same {
+                rows.secrets.insert(key, new.0.as_slice())?;
+            }
+            Ok::<_, Stop<DbError>>(same)
+        });
+        replaced.await
     }
 
     /// The connections of which the caller may see anything, by key.
@@ -179,17 +196,29 @@ impl Db {
 /// A connection that is registered.
 pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection>, Fault> {
     match rows.connections().get(id)? {
-        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.connection(id)?)),
+        Some(row) => {
+            let mut found = decode::<ConnectionRow>(row.value())?.connection(id)?;
+            found.options.schedule = schedules::of(rows, id)?;
+            Ok(Some(found))
+        }
         None => Ok(None),
     }
 }
 
-/// The technology of a connection.
-pub(super) fn technology(rows: &impl Rows, id: u128) -> Result<Option<Technology>, Fault> {
+/// What every read of an object needs of its connection: the technology and the patterns.
+pub(super) fn setup(rows: &impl Rows, id: u128) -> Result<Option<(Technology, Filter)>, Fault> {
     match rows.connections().get(id)? {
-        Some(row) => Ok(Some(decode::<ConnectionRow>(row.value())?.technology)),
+        Some(row) => {
+            let row: ConnectionRow = decode(row.value())?;
+            Ok(Some((row.technology, row.options.filter)))
+        }
         None => Ok(None),
     }
+}
+
+/// The patterns of a connection; those of one that is gone leave nothing out.
+pub(super) fn filter(rows: &impl Rows, id: u128) -> Result<Filter, Fault> {
+    Ok(setup(rows, id)?.map(|(_, filter)| filter).unwrap_or_default())
 }
 
 /// Whether another connection of the technology has the address or reaches the account (D42).
@@ -243,6 +272,7 @@ fn create(
         identity: new.identity,
         host_managed: new.host_managed,
         options: new.options,
+        widened_at: None,
         revision: 1,
         created_by: new.by.clone(),
         updated_by: new.by,
@@ -253,16 +283,23 @@ fn create(
     let by = Some(connection.created_by.clone());
     let commit = Commit { connection: id, sequence, job: None, by, now };
     changes::append(rows, commit, vec![Noted::new(id, What::Added)])?;
-    let request = queue::Request {
-        connection: id,
-        object: id,
+    schedules::set(rows, id, &connection.options.schedule, now)?;
+    let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
+    Ok((connection, job))
+}
+
+/// A sync of everything, asked for by the host itself.
+fn whole_sync(connection: &Connection, trigger: Trigger) -> queue::Request {
+    queue::Request {
+        connection: connection.id.as_u128(),
+        object: connection.id.as_u128(),
         path: ObjectPath::of_connection(connection.key.clone()),
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
         sees_all: true,
-    };
-    let job = queue::enqueue(rows, request, now)?;
-    Ok((connection, job))
+        trigger,
+        group: None,
+    }
 }
 
 /// A connection is an object too: the root of its tree (D21).
@@ -294,7 +331,7 @@ fn replace(
     update: ConnectionUpdate,
     revision: Option<u64>,
     now: Timestamp,
-) -> Result<Connection, Stop<ConnectionError>> {
+) -> Result<(Connection, Option<Job>), Stop<ConnectionError>> {
     let key = id.as_u128();
     let mut stored = connection(rows, key)?.ok_or(Stop::Refused(ConnectionError::NotFound))?;
     if revision.is_some_and(|seen| seen != stored.revision) {
@@ -312,24 +349,41 @@ fn replace(
     {
         noted.extend(forget_host_managed(rows, key, name, now)?);
     }
+    schedules::set(rows, key, &update.options.schedule, now)?;
+    let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;
     stored.identity = update.identity.or(stored.identity);
     stored.host_managed = update.host_managed;
+    let widens = update.options.filter.may_widen(&stored.options.filter);
+    if widens {
+        stored.widened_at = Some(now);
+    }
     stored.options = update.options;
     stored.revision += 1;
     stored.updated_by = update.by;
     stored.updated_at = now;
-    rows.secrets.insert(key, update.secrets.0.as_slice())?;
+    let has_secrets = update.secrets.is_some();
+    if let Some(secrets) = update.secrets {
+        rows.secrets.insert(key, secrets.0.as_slice())?;
+    }
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
     let sequence = queue::next_commit(rows)?;
     let commit = Commit { connection: key, sequence, job: None, by: Some(stored.updated_by.clone()), now };
     changes::append(rows, commit, noted)?;
-    queue::begin_again(rows, key)?;
-    Ok(stored)
+    // Only when it is synced has no bearing on a sync under way.
+    let options = ConnectionOptions { schedule: before.3.schedule.clone(), ..stored.options.clone() };
+    let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
+    if has_secrets || before != after {
+        queue::begin_again(rows, key)?;
+    }
+    let request = whole_sync(&stored, Trigger::Settings);
+    let job = if widens { Some(queue::enqueue(rows, request, now)?) } else { None };
+    Ok((stored, job))
 }
 
-/// What of a connection an update changes, by name. Secrets are sealed anew with every update, so they cannot be compared.
+/// What of a connection an update changes, by name. Secrets are sealed anew where they are given, so they cannot be
+/// compared.
 fn differences(stored: &Connection, update: &ConnectionUpdate) -> Vec<String> {
     let fields = |config: &Value| config.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
     let mut names: BTreeSet<String> = fields(&stored.config).into_iter().chain(fields(&update.config)).collect();

@@ -7,6 +7,7 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, DetailsRow},
+    connections,
     fault::Fault,
     records::{ChangesRow, ListedRow, decode, time},
     tables::Rows,
@@ -17,6 +18,7 @@ use crate::model::{
     change::ChangeKind,
     connection::Actor,
     explain::{Explanation, explain},
+    filter::Exclusion,
     id::{JobId, ObjectId},
     object::{Kind, RemoteStatus},
     path::ObjectPath,
@@ -53,9 +55,11 @@ pub struct StepView {
 pub struct Mark {
     /// Missing or excluded.
     pub status: RemoteStatus,
-    /// Which of the steps carries the mark: the object itself or one above it.
+    /// Which of the steps is marked or left out by a pattern: the object itself or one above it.
     pub step: usize,
-    /// The commit that marked it, where it is kept.
+    /// What leaves it out.
+    pub exclusion: Option<Exclusion>,
+    /// The commit that marked it, where it is kept. What patterns leave out is computed, not marked.
     pub since: Option<CommitView>,
 }
 
@@ -151,11 +155,32 @@ fn commit(rows: &impl Rows, connection: u128, sequence: u64) -> Result<CommitVie
     Ok(view)
 }
 
-/// The nearest mark from the object upwards, and the commit that made it.
+/// What makes it missing or excluded, in the order in which that is decided: patterns, beginning with the highest object
+/// that they leave out, then the connector, then what is missing; of marks the nearest one from the object upwards.
 fn mark(rows: &impl Rows, chain: &[Node]) -> Result<Option<Mark>, Fault> {
-    let marked = chain.iter().enumerate().rev().find(|(_, node)| node.row.mark() != RemoteStatus::Present);
-    let Some((step, node)) = marked else { return Ok(None) };
-    let status = node.row.mark();
+    let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
+    let Some(exclusion) = tree::exclusion(rows, chain, &filter)? else {
+        return marked(rows, chain, RemoteStatus::Missing, None);
+    };
+    match exclusion {
+        Exclusion::Connector(_) => marked(rows, chain, RemoteStatus::Excluded, Some(exclusion)),
+        Exclusion::Pattern(_) | Exclusion::NotIncluded => {
+            let is_left_out = |step: &usize| tree::is_filtered(&chain[..=*step], &filter);
+            let step = (0..chain.len()).find(is_left_out).unwrap_or(chain.len() - 1);
+            Ok(Some(Mark { status: RemoteStatus::Excluded, step, exclusion: Some(exclusion), since: None }))
+        }
+    }
+}
+
+/// The nearest object of a mark from the object upwards, and the commit that marked it.
+fn marked(
+    rows: &impl Rows,
+    chain: &[Node],
+    status: RemoteStatus,
+    exclusion: Option<Exclusion>,
+) -> Result<Option<Mark>, Fault> {
+    let found = chain.iter().enumerate().rev().find(|(_, node)| node.row.mark() == status);
+    let Some((step, node)) = found else { return Ok(None) };
     let kind = if status == RemoteStatus::Missing { ChangeKind::Missing } else { ChangeKind::Excluded };
     let mut since = None;
     for row in rows.object_changes().range((node.id, 0)..=(node.id, u64::MAX))?.rev() {
@@ -167,7 +192,7 @@ fn mark(rows: &impl Rows, chain: &[Node]) -> Result<Option<Mark>, Fault> {
             break;
         }
     }
-    Ok(Some(Mark { status, step, since }))
+    Ok(Some(Mark { status, step, exclusion, since }))
 }
 
 fn listed(rows: &impl Rows, chain: &[Node]) -> Result<Vec<Listed>, Fault> {

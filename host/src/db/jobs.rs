@@ -2,28 +2,29 @@
 
 use jiff::Timestamp;
 
-use redb::ReadableTable as _;
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::{
-    Db, DbError, ObjectRef, connections,
+    Db, DbError, ObjectRef, connections, facts,
     fault::{Fault, Stop},
+    groups::{self, Group},
     queue::{self, Request},
     records::{JobRow, micros, time},
     tables::{ReadRows, Rows, WriteRows},
-    tree,
+    tree, turns,
     view::Lens,
 };
 use crate::model::{
     connection::Connection,
     id::{BulkId, Incarnation, JobId},
-    job::{Claim, Job, JobError, JobState, Task, Work},
+    job::{Claim, Job, JobError, JobState, JobType, Task, Trigger, Work},
     object::Kind,
     path::RemotePath,
     sight::{Sight, Visible},
 };
 
-/// How long a job waits for its beginning.
-const EXPIRES_AFTER_MICROS: i64 = 24 * 3600 * 1_000_000;
+/// Most jobs that wait at the same time.
+pub const MAX_WAITING: u64 = 10_000;
 
 /// Which jobs to list, newest first.
 #[derive(Clone, Debug, Default)]
@@ -36,10 +37,39 @@ pub struct JobFilter {
     pub from: Option<Timestamp>,
     /// Asked for before.
     pub to: Option<Timestamp>,
+    /// Only of this type.
+    pub kind: Option<JobKind>,
+    /// Only those that were asked for before this one.
+    pub older_than: Option<JobId>,
     /// Jobs to leave out at the beginning.
     pub offset: usize,
     /// Jobs to give at most.
     pub size: usize,
+}
+
+/// A type of jobs, without their options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// [`JobType::ObjectSync`].
+    ObjectSync,
+    /// [`JobType::SettingsChange`].
+    SettingsChange,
+    /// [`JobType::SyncGroup`].
+    SyncGroup,
+}
+
+/// Why no sync was queued.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Too much waits already.
+    #[error("{MAX_WAITING} jobs wait already")]
+    Full,
+    /// They have no connection in common.
+    #[error("the objects are not all of one connection")]
+    Apart,
+    /// The store failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
 }
 
 /// A job that this worker now owns, with all it needs to go on where it stands.
@@ -103,7 +133,7 @@ impl Db {
         object: &ObjectRef,
         force_recursive: bool,
         now: Timestamp,
-    ) -> Result<Option<Job>, DbError> {
+    ) -> Result<Option<Job>, QueueError> {
         let (sight, object) = (sight.clone(), object.clone());
         let job = self
             .write("queue a sync", move |rows| {
@@ -111,7 +141,45 @@ impl Db {
                 if Lens::new(rows, &sight)?.of(&chain) != Visible::Whole {
                     return Ok(None);
                 }
+                has_room(rows)?;
                 Ok(Some(queue::enqueue(rows, request(rows, &chain, &sight, force_recursive)?, now)?))
+            })
+            .await?;
+        self.ring();
+        Ok(job)
+    }
+
+    /// Queues syncs of several objects of one connection, and the job that stands for all of them, which is given. None
+    /// where the caller does not wholly see all of the objects.
+    pub async fn enqueue_syncs(
+        &self,
+        sight: &Sight,
+        objects: Vec<ObjectRef>,
+        force_recursive: bool,
+        now: Timestamp,
+    ) -> Result<Option<Job>, QueueError> {
+        let sight = sight.clone();
+        let job = self
+            .write("queue syncs", move |rows| {
+                let lens = Lens::new(rows, &sight)?;
+                let mut chains = Vec::new();
+                for object in &objects {
+                    let Some(chain) = tree::find(rows, object)? else { return Ok(None) };
+                    if lens.of(&chain) != Visible::Whole {
+                        return Ok(None);
+                    }
+                    chains.push(chain);
+                }
+                has_room(rows)?;
+                // What contains others is queued first, so that these join it.
+                chains.sort_by_key(Vec::len);
+                let common = common(&chains).ok_or(Stop::Refused(QueueError::Apart))?;
+                let group = groups::open(rows, &JobType::SyncGroup, Trigger::Request, &common, now)?;
+                for chain in &chains {
+                    let request = request(rows, chain, &sight, force_recursive)?;
+                    queue::enqueue(rows, Request { group: Some(group), ..request }, now)?;
+                }
+                whole_group(rows, group)
             })
             .await?;
         self.ring();
@@ -125,9 +193,15 @@ impl Db {
             let lens = Lens::new(rows, &sight)?;
             let mut found = Vec::new();
             let mut skip = filter.offset;
+            let before = filter.older_than.map_or(u128::MAX, JobId::as_u128);
             let mut look = |id: u128| -> Result<bool, Fault> {
                 let Some(row) = queue::job(rows, id)? else { return Ok(true) };
                 if !matches(&row, &filter) || !sees(rows, &lens, &row)? {
+                    return Ok(true);
+                }
+                if let Some(kind) = filter.kind
+                    && facts::of(rows, id)?.kind() != kind
+                {
                     return Ok(true);
                 }
                 if skip > 0 {
@@ -140,14 +214,14 @@ impl Db {
             if filter.size > 0 {
                 match candidates(rows, &filter)? {
                     Some(ids) => {
-                        for id in ids {
+                        for id in ids.into_iter().filter(|id| *id < before) {
                             if !look(id)? {
                                 break;
                             }
                         }
                     }
                     None => {
-                        for row in rows.jobs.iter()?.rev() {
+                        for row in rows.jobs.range(..before)?.rev() {
                             if !look(row?.0.value())? {
                                 break;
                             }
@@ -187,7 +261,12 @@ impl Db {
                 if row.state().is_final() {
                     return Ok(Some(Cancelled::HadEnded(row.state())));
                 }
-                queue::end(rows, id, &mut row, JobState::Cancelled, now)?;
+                if facts::of(rows, id)?.is_group() {
+                    groups::cancel(rows, id, row.bulk, now)?;
+                    row = queue::job(rows, id)?.ok_or(Fault::Broken("a cancelled job is gone"))?;
+                } else {
+                    queue::end(rows, id, &mut row, JobState::Cancelled, now)?;
+                }
                 Ok(Some(Cancelled::Now(Box::new(queue::whole_job(rows, id, row)?))))
             })
             .await?;
@@ -195,12 +274,12 @@ impl Db {
         Ok(done)
     }
 
-    /// Claims the job that is due and waits longest. Never one whose subtree overlaps that of an active job of the
-    /// same connection. Jobs not begun within 24 h end as `expired` here. The claim is durable before it is handed out:
+    /// Claims the job whose turn it is among those that are due: see [`turns`]. Never one whose subtree overlaps that of
+    /// an active job of the same connection. Jobs not begun within 24 h end as `expired` here. The claim is durable before it is handed out:
     /// after a crash [`Db::open`] voids it, and the job goes on from its tasks.
     pub async fn claim_job(&self, now: Timestamp) -> Result<Option<Claimed>, DbError> {
         // Looking costs no commit.
-        if !self.read("look for due jobs", move |rows| Ok(any_due(rows, now)?)).await? {
+        if !self.read("look for due jobs", move |rows| Ok(turns::look(rows, Some(now))?.is_any())).await? {
             return Ok(None);
         }
         let incarnation = self.incarnation();
@@ -211,14 +290,8 @@ impl Db {
     /// comes when that one ends.
     pub async fn next_due(&self) -> Result<Option<Timestamp>, DbError> {
         self.read("look for the next job", |rows| {
-            for id in queue::waiting(rows)? {
-                if let Some(row) = queue::job(rows, id)?
-                    && !queue::is_blocked(rows, &row)?
-                {
-                    return Ok(Some(time(row.due_at)?));
-                }
-            }
-            Ok(None)
+            let first = turns::look(rows, None)?.ready.into_iter().map(|(due, _)| due).min();
+            Ok(first.map(time).transpose()?)
         })
         .await
     }
@@ -282,6 +355,8 @@ pub(super) fn request(
         scope: listed_scope(chain)?,
         force_recursive: force_recursive || options.force_recursive_crawl,
         sees_all: *sight == Sight::All,
+        trigger: Trigger::Request,
+        group: None,
     })
 }
 
@@ -304,7 +379,8 @@ fn candidates(rows: &ReadRows, filter: &JobFilter) -> Result<Option<Vec<u128>>, 
             .collect::<Result<_, Fault>>()?,
         (None, Some(JobState::Created | JobState::Retry)) => queue::waiting(rows)?,
         (None, Some(JobState::Active)) => {
-            rows.active.iter()?.map(|row| Ok(row?.0.value().1)).collect::<Result<_, Fault>>()?
+            let active = rows.active.iter()?.map(|row| Ok(row?.0.value().1));
+            active.chain(groups::running(rows)?.into_iter().map(Ok)).collect::<Result<_, Fault>>()?
         }
         _ => return Ok(None),
     };
@@ -313,8 +389,8 @@ fn candidates(rows: &ReadRows, filter: &JobFilter) -> Result<Option<Vec<u128>>, 
 }
 
 fn matches(row: &JobRow, filter: &JobFilter) -> bool {
-    filter.bulk.is_none_or(|bulk| row.bulk == bulk.as_u128())
-        && filter.state.is_none_or(|state| row.state() == state)
+    // A job may belong to several bulks: the index has told which.
+    filter.state.is_none_or(|state| row.state() == state)
         && filter.from.is_none_or(|from| row.created_at >= micros(from))
         && filter.to.is_none_or(|to| row.created_at < micros(to))
 }
@@ -328,32 +404,17 @@ pub(super) fn sees(rows: &impl Rows, lens: &Lens, row: &JobRow) -> Result<bool, 
     }
 }
 
-fn is_expired(row: &JobRow, now: Timestamp) -> bool {
-    row.started_at.is_none() && micros(now) - row.created_at >= EXPIRES_AFTER_MICROS
-}
-
-/// Whether a claim would change anything.
-fn any_due(rows: &ReadRows, now: Timestamp) -> Result<bool, Fault> {
-    for id in queue::waiting(rows)? {
-        let Some(row) = queue::job(rows, id)? else { continue };
-        let is_due = row.due_at <= micros(now);
-        if is_expired(&row, now) || (is_due && !queue::is_blocked(rows, &row)?) {
-            return Ok(true);
+fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+    let found = turns::look(rows, Some(now))?;
+    for (ids, state) in [(found.expired, JobState::Expired), (found.gone, JobState::Cancelled)] {
+        for id in ids {
+            if let Some(mut row) = queue::job(rows, id)? {
+                queue::end(rows, id, &mut row, state, now)?;
+            }
         }
     }
-    Ok(false)
-}
-
-fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> Result<Option<Claimed>, Fault> {
-    for id in queue::waiting(rows)? {
+    for (_, id) in found.ready {
         let Some(mut row) = queue::job(rows, id)? else { continue };
-        if is_expired(&row, now) {
-            queue::end(rows, id, &mut row, JobState::Expired, now)?;
-            continue;
-        }
-        if row.due_at > micros(now) || queue::is_blocked(rows, &row)? {
-            continue;
-        }
         let chain = tree::lineage(rows, row.object)?;
         let connection = connections::connection(rows, row.connection)?;
         let (Some(chain), Some(connection)) = (chain, connection) else {
@@ -364,16 +425,13 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         if row.started_at.is_none() {
             // It may have been renamed while the job waited.
             let plan = Work::Plan { scope: scope.clone() };
-            queue::put_task(
-                rows,
-                id,
-                &Task { number: 0, work: plan, cursor: None, not_before: None, failures: 0, restarts: 0 },
-            )?;
+            queue::put_task(rows, id, &Task::new(0, plan))?;
         }
         row.epoch += 1;
         row.started_at.get_or_insert(micros(now));
         row.claim = Some((incarnation.as_u128(), row.epoch));
         queue::set_state(rows, id, &mut row, JobState::Active)?;
+        turns::had(rows, row.connection)?;
         return Ok(Some(Claimed {
             claim: Claim { job: JobId::from_u128(id), incarnation, epoch: row.epoch },
             tasks: queue::tasks(rows, id)?,
@@ -383,4 +441,21 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         }));
     }
     Ok(None)
+}
+
+/// The beginning that the ways to several objects have in common; none where they are of several connections.
+fn common(chains: &[Vec<tree::Node>]) -> Option<Vec<tree::Node>> {
+    let (first, others) = chains.split_first()?;
+    let same = |n: usize| others.iter().all(|other| other.get(n).is_some_and(|node| node.id == first[n].id));
+    let length = (0..first.len()).take_while(|n| same(*n)).count();
+    (length > 0).then(|| first[..length].to_vec())
+}
+
+fn whole_group(rows: &impl Rows, group: Group) -> Result<Option<Job>, Stop<QueueError>> {
+    let row = queue::job(rows, group.job)?.ok_or(Fault::Broken("a group without its job"))?;
+    Ok(Some(queue::brief_job(rows, group.job, row)?))
+}
+
+fn has_room(rows: &WriteRows<'_>) -> Result<(), Stop<QueueError>> {
+    if rows.waiting.len()? >= MAX_WAITING { Err(Stop::Refused(QueueError::Full)) } else { Ok(()) }
 }

@@ -1,21 +1,31 @@
 //! Layouts of the store, numbered. A migration takes a store from one number to the next, in the same transaction that
 //! records the new number: a crash in between leaves the old layout, and running it twice is impossible.
 
-use redb::ReadableTable as _;
+mod second;
+
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::{fault::Fault, tables::WriteRows};
 
 /// The layout that this program reads and writes.
-pub(super) const CURRENT: u128 = 1;
+pub(super) const CURRENT: u128 = 2;
 
-/// One step from a layout to the next.
-type Migration = fn(&mut WriteRows<'_>) -> Result<(), Fault>;
+/// The table that has the number, in every layout.
+const META: TableDefinition<'static, &'static str, u128> = TableDefinition::new("meta/1");
+
+/// The layout of a store, whichever it is.
+pub(super) fn found(transaction: &ReadTransaction) -> Result<u128, Fault> {
+    Ok(transaction.open_table(META)?.get("schema")?.map_or(0, |row| row.value()))
+}
+
+/// One step from a layout to the next. Tables of the layout before are opened by it alone; `rows` are the present ones.
+type Migration = fn(&WriteTransaction, &mut WriteRows<'_>) -> Result<(), Fault>;
 
 /// The migration at index n makes layout n + 1 out of layout n. Layout 1 is made by opening its tables.
-const MIGRATIONS: [Migration; 1] = [|_| Ok(())];
+const MIGRATIONS: [Migration; 2] = [|_, _| Ok(()), second::migrate];
 
 /// Brings a store to the current layout.
-pub(super) fn migrate(rows: &mut WriteRows<'_>) -> Result<(), Fault> {
+pub(super) fn migrate(transaction: &WriteTransaction, rows: &mut WriteRows<'_>) -> Result<(), Fault> {
     let found = rows.meta.get("schema")?.map_or(0, |row| row.value());
     if found > CURRENT {
         return Err(Fault::Newer(found));
@@ -23,7 +33,7 @@ pub(super) fn migrate(rows: &mut WriteRows<'_>) -> Result<(), Fault> {
     let done = usize::try_from(found).unwrap_or(MIGRATIONS.len());
     for (number, migration) in (1_u128..).zip(MIGRATIONS).skip(done) {
         tracing::info!(layout = number, "the store is brought to a new layout");
-        migration(rows)?;
+        migration(transaction, rows)?;
         rows.meta.insert("schema", number)?;
     }
     Ok(())
@@ -47,7 +57,7 @@ mod tests {
         if let Some(found) = found {
             rows.meta.insert("schema", found).expect("schema");
         }
-        migrate(&mut rows)?;
+        migrate(&transaction, &mut rows)?;
         Ok(rows.meta.get("schema").expect("schema").map(|row| row.value()))
     }
 

@@ -185,5 +185,8 @@ fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super
     rows.connection_keys.remove(key)?;
     rows.connections.remove(id)?;
     rows.secrets.remove(id)?;
+    rows.schedules.remove(id)?;
+    rows.turns.remove(id)?;
+    rows.last_syncs.remove(id)?;
     Ok(())
 }

@@ -4,14 +4,17 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::{
+    facts::{self, FactsRow},
     fault::Fault,
+    groups::{self, Group},
     records::{JobRow, decode, encode, micros},
+    retention,
     tables::{Rows, WriteRows},
     tree,
 };
 use crate::model::{
     id::{BulkId, JobId},
-    job::{Job, JobState, SyncCounts, Task, Work},
+    job::{Job, JobState, SyncCounts, Task, Trigger, Work},
     page::ObjectError,
     path::{ObjectPath, RemotePath},
 };
@@ -26,6 +29,10 @@ pub(super) struct Request {
     pub(super) force_recursive: bool,
     /// Whether whoever asks sees the whole connection, and so may follow a job of a larger scope.
     pub(super) sees_all: bool,
+    /// Why it is asked for.
+    pub(super) trigger: Trigger,
+    /// What it is a part of.
+    pub(super) group: Option<Group>,
 }
 
 /// The sequence of this commit, which changes the inventory.
@@ -53,7 +60,16 @@ pub(super) fn whole_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, 
         .range((id, 0)..=(id, u64::MAX))?
         .map(|row| decode::<ObjectError>(row?.1.value()))
         .collect::<Result<_, Fault>>()?;
-    row.job(id, errors)
+    let mut job = row.job(id, errors)?;
+    facts::of(rows, id)?.tell(&mut job);
+    Ok(job)
+}
+
+/// A job without its errors, which may be many.
+pub(super) fn brief_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, Fault> {
+    let mut job = row.job(id, Vec::new())?;
+    facts::of(rows, id)?.tell(&mut job);
+    Ok(job)
 }
 
 /// Queues a sync, or joins one that waits, has not begun, covers it and has the same options (D43).
@@ -64,12 +80,15 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
         let may_follow = request.sees_all || row.object == request.object;
         if covers && may_follow && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
+            if let Some(group) = request.group {
+                groups::join(rows, group, id)?;
+            }
             return whole_job(rows, id, row);
         }
     }
     let id = JobId::generate().as_u128();
     let mut row = JobRow {
-        bulk: BulkId::generate().as_u128(),
+        bulk: request.group.map_or_else(|| BulkId::generate().as_u128(), |group| group.bulk),
         force_recursive: request.force_recursive,
         connection: request.connection,
         object: request.object,
@@ -89,22 +108,15 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         errors_listed: 0,
     };
     row.set_state(JobState::Created);
-    put_task(
-        rows,
-        id,
-        &Task {
-            number: 0,
-            work: Work::Plan { scope: request.scope },
-            cursor: None,
-            not_before: None,
-            failures: 0,
-            restarts: 0,
-        },
-    )?;
+    put_task(rows, id, &Task::new(0, Work::Plan { scope: request.scope }))?;
     put_job(rows, id, &row)?;
     rows.job_bulks.insert((row.bulk, id), ())?;
     rows.waiting.insert((row.due_at, id), ())?;
-    row.job(id, Vec::new())
+    let mut facts = FactsRow::of_sync(request.trigger);
+    facts.parent = request.group.map(|group| group.job);
+    facts.expected = facts::expected(rows, &chain, request.force_recursive)?;
+    facts::put(rows, id, &facts)?;
+    brief_job(rows, id, row)
 }
 
 /// Writes a task.
@@ -158,7 +170,9 @@ pub(super) fn end(
     now: Timestamp,
 ) -> Result<(), Fault> {
     row.ended_at = Some(micros(now));
-    set_state(rows, id, row, state)
+    set_state(rows, id, row, state)?;
+    retention::note(rows, id, row)?;
+    groups::settle_with(rows, id, row, now)
 }
 
 /// Has the begun jobs of a connection begin again: what they listed and where they stood belongs to the configuration
@@ -188,29 +202,6 @@ fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
     rows.readers.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     rows.partitions.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     Ok(())
-}
-
-/// Whether the subtrees of two objects overlap: one is the other or lies above it.
-pub(super) fn overlap(rows: &impl Rows, one: u128, other: u128) -> Result<bool, Fault> {
-    if one == other {
-        return Ok(true);
-    }
-    let within = |below: u128, above: u128| -> Result<bool, Fault> {
-        Ok(tree::lineage(rows, below)?.is_some_and(|chain| chain.iter().any(|node| node.id == above)))
-    };
-    Ok(within(one, other)? || within(other, one)?)
-}
-
-/// Whether an active job of the connection works on a subtree that overlaps with this object's.
-pub(super) fn is_blocked(rows: &impl Rows, row: &JobRow) -> Result<bool, Fault> {
-    for id in active_of(rows, row.connection)? {
-        if let Some(other) = job(rows, id)?
-            && overlap(rows, row.object, other.object)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Cancels the unfinished jobs of a connection whose object is cut off with `root`. Called in the transaction that cuts:

@@ -86,6 +86,8 @@ fn forget(rows: &mut WriteRows<'_>, id: u128) -> Result<(), Fault> {
     }
     rows.objects.remove(id)?;
     rows.columns.remove(id)?;
+    rows.columns_read.remove(id)?;
+    rows.exclusions.remove(id)?;
     rows.overrides.remove(id)?;
     rows.counters.remove(id)?;
     rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;

@@ -11,7 +11,7 @@ use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions},
     diff::Change,
     id::{BulkId, ConnectionId, Incarnation, JobId, ObjectId},
-    job::{Claim, Job, JobError, JobState, JobType, SyncCounts},
+    job::{Claim, Job, JobError, JobState, JobType, SyncCounts, Trigger},
     name::{ConnectionKey, Technology},
     object::{Facts, Kind, RemoteStatus},
     page::ObjectError,
@@ -166,7 +166,9 @@ pub(super) struct ConnectionRow {
     address: Address,
     identity: Option<String>,
     host_managed: Option<String>,
-    options: ConnectionOptions,
+    pub(super) options: ConnectionOptions,
+    /// In microseconds.
+    widened_at: Option<i64>,
     revision: u64,
     created_by: Actor,
     updated_by: Actor,
@@ -184,6 +186,7 @@ impl From<Connection> for ConnectionRow {
             identity: c.identity,
             host_managed: c.host_managed,
             options: c.options,
+            widened_at: c.widened_at.map(micros),
             revision: c.revision,
             created_by: c.created_by,
             updated_by: c.updated_by,
@@ -204,6 +207,7 @@ impl ConnectionRow {
             identity: self.identity,
             host_managed: self.host_managed,
             options: self.options,
+            widened_at: self.widened_at.map(time).transpose()?,
             revision: self.revision,
             created_by: self.created_by,
             updated_by: self.updated_by,
@@ -264,6 +268,9 @@ impl JobRow {
             id: JobId::from_u128(id),
             bulk: BulkId::from_u128(self.bulk),
             job_type: JobType::ObjectSync { force_recursive: self.force_recursive },
+            trigger: Trigger::default(),
+            parent: None,
+            expected: None,
             connection: ConnectionId::from_u128(self.connection),
             object: ObjectId::from_u128(self.object),
             object_path: self.object_path,
@@ -335,6 +342,7 @@ mod tests {
                 not_before: Some(Timestamp::from_microsecond(1_700_000_000_123_456).expect("time")),
                 failures: 2,
                 restarts: 1,
+                idle: 3,
             });
         }
         round_trip(&Overrides {

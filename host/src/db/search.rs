@@ -11,7 +11,7 @@ use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    counters,
+    connections, counters,
     fault::{Fault, Stop},
     objects::{Hits, Search, SearchError, Sort},
     records::{ObjectRow, decode, encode},
@@ -19,7 +19,7 @@ use super::{
     tree::{self, Node},
     view::{self, Lens, Standing},
 };
-use crate::model::{object::RemoteStatus, sight::Visible};
+use crate::model::{filter::Filter, sight::Visible};
 
 /// How far hits are counted when a filter has to look at each.
 const COUNTED: u64 = 10_000;
@@ -48,7 +48,7 @@ struct Cursor {
 pub(super) fn run(rows: &ReadRows, lens: &Lens, search: &Search) -> Result<Hits, Stop<SearchError>> {
     let mut page = Page::new(search)?;
     match &search.root {
-        None => connections(rows, lens, search, &mut page)?,
+        None => all_connections(rows, lens, search, &mut page)?,
         Some(root) => {
             let chain = tree::find(rows, root)?.ok_or(Stop::Refused(SearchError::NotFound))?;
             below(rows, lens, search, &chain, &mut page)?;
@@ -58,17 +58,16 @@ pub(super) fn run(rows: &ReadRows, lens: &Lens, search: &Search) -> Result<Hits,
 }
 
 /// Collects connections, and below them where asked.
-fn connections(rows: &ReadRows, lens: &Lens, search: &Search, page: &mut Page) -> Result<(), Fault> {
+fn all_connections(rows: &ReadRows, lens: &Lens, search: &Search, page: &mut Page) -> Result<(), Fault> {
     let ids: Vec<u128> = match lens.connections() {
         Some(ids) => ids.iter().copied().collect(),
         None => rows.connection_keys.iter()?.map(|row| Ok(row?.1.value())).collect::<Result<_, Fault>>()?,
     };
-    let mut walk = Walk { rows, lens, search, page };
     for id in ids {
         let Some(row) = tree::object(rows, id)? else { continue };
-        let own = tree::overrides(rows, id)?;
-        let above = Standing { own, inherited: Default::default(), remote_status: RemoteStatus::Present };
-        let standing = above.child(own, row.mark());
+        let filter = connections::filter(rows, id)?;
+        let standing = Standing::root(tree::overrides(rows, id)?, &filter);
+        let mut walk = Walk { rows, lens, search, filter, page };
         let mut path = vec![row.name.clone()];
         let visible = lens.visible(&[id]);
         walk.consider(id, &row, &standing, visible, &path)?;
@@ -91,12 +90,13 @@ fn below(
     let Some(root) = chain.last().filter(|_| visible != Visible::No) else {
         return Err(Stop::Refused(SearchError::NotFound));
     };
-    let standing = Standing::of(rows, chain)?;
+    let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
+    let standing = Standing::of(rows, chain, &filter)?;
     let mut path: Vec<String> = chain.iter().map(|node| node.row.name.clone()).collect();
     if visible == Visible::Whole && search.recursive && !is_filtered(search) {
         page.total = Some(counters::of(rows, root.id)?.descendants.unsigned_abs());
     }
-    Ok(Walk { rows, lens, search, page }.children(root.id, &standing, visible, &mut path)?)
+    Ok(Walk { rows, lens, search, filter, page }.children(root.id, &standing, visible, &mut path)?)
 }
 
 fn is_filtered(search: &Search) -> bool {
@@ -219,6 +219,8 @@ struct Walk<'a> {
     rows: &'a ReadRows,
     lens: &'a Lens,
     search: &'a Search,
+    /// That of the connection.
+    filter: Filter,
     page: &'a mut Page,
 }
 
@@ -264,7 +266,7 @@ impl Walk<'_> {
         path: &mut Vec<String>,
     ) -> Result<(), Fault> {
         let Some(row) = tree::object(self.rows, id)? else { return Ok(()) };
-        let child = standing.child(tree::overrides(self.rows, id)?, row.mark());
+        let child = standing.child(&self.filter, &row.name, tree::overrides(self.rows, id)?, row.mark());
         let seen = match visible {
             Visible::Whole => Visible::Whole,
             _ => self.lens.visible(&[parent, id]),

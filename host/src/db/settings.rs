@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, Commit, Noted},
-    counters,
+    connections, counters,
     fault::{Fault, Stop},
-    jobs, queue,
+    groups, jobs, queue,
     records::{encode, micros},
     tables::WriteRows,
     tree::{self, Node},
@@ -16,7 +16,8 @@ use super::{
 use crate::model::{
     connection::Actor,
     diff::What,
-    job::Job,
+    id::BulkId,
+    job::{Job, JobType, Trigger},
     object::ObjectView,
     settings::{Overrides, SettingsChange},
     sight::{Sight, Visible},
@@ -42,6 +43,8 @@ pub struct SettingsOutcome {
     pub overridden: u64,
     /// The sync that fetches the columns of what became enabled.
     pub job: Option<Job>,
+    /// The change itself as a job (F79), and with it what follows from it. None of a dry run.
+    pub bulk: Option<BulkId>,
 }
 
 /// Why settings were not changed.
@@ -91,7 +94,7 @@ impl Db {
                     })
                     .await;
                 match tried {
-                    Err(Tried::Done(outcome)) => SettingsOutcome { job: None, ..*outcome },
+                    Err(Tried::Done(outcome)) => SettingsOutcome { job: None, bulk: None, ..*outcome },
                     Err(Tried::Refused(error)) => return Err(error),
                     Ok(()) => return Err(SettingsError::NotFound),
                 }
@@ -149,7 +152,8 @@ fn apply(
     by: Option<&Actor>,
     now: Timestamp,
 ) -> Result<SettingsOutcome, Fault> {
-    let was_active = Standing::of(rows, &chain)?.active();
+    let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
+    let was_active = Standing::of(rows, &chain, &filter)?.active();
     let node = chain.last_mut().ok_or(Fault::Broken("an empty chain"))?;
     let below = counters::of(rows, node.id)?;
     if change != SettingsChange::default() {
@@ -166,20 +170,24 @@ fn apply(
         let commit = Commit { connection, sequence, job: None, by: by.cloned(), now };
         changes::append(rows, commit, vec![Noted::new(node.id, What::Settings { before, after })])?;
     }
-    let standing = Standing::of(rows, &chain)?;
+    let standing = Standing::of(rows, &chain, &filter)?;
     let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);
+    let group = groups::open(rows, &JobType::SettingsChange, Trigger::Settings, &chain, now)?;
     let job = if becomes_active {
         let request = jobs::request(rows, &chain, sight, false)?;
+        let request = queue::Request { trigger: Trigger::Settings, group: Some(group), ..request };
         Some(queue::enqueue(rows, request, now)?)
     } else {
         None
     };
+    groups::settle(rows, group.bulk, now)?;
     let affected = if change.is_active.is_some() { below.open.unsigned_abs() + 1 } else { 0 };
     Ok(SettingsOutcome {
         object: view::view(rows, lens, &chain)?.ok_or(Fault::Broken("a changed object is not seen"))?,
         affected,
         overridden: (below.descendants - below.open).unsigned_abs(),
         job,
+        bulk: Some(BulkId::from_u128(group.bulk)),
     })
 }
 

@@ -6,6 +6,7 @@
 //! a task that is done already changes nothing either, so that every write is safe to repeat.
 
 mod columns;
+mod exclusion;
 mod ledger;
 mod listing;
 mod partitions;
@@ -61,6 +62,7 @@ impl Db {
     pub async fn apply_plan(&self, step: Step, partitions: Vec<Partition>) -> Result<Advanced, ClaimError> {
         self.step("apply a plan", step, move |ledger| {
             if matches!(ledger.task.work, Work::Plan { .. }) {
+                ledger.tell_left_out()?;
                 for partition in partitions {
                     ledger.admit(partition, None)?;
                 }

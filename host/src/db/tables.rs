@@ -61,8 +61,13 @@ tables! {
     objects: "objects/1", u128 => Bytes;
     /// (parent, namespace, name) → child. An object that is not reachable from a connection's through this table is gone.
     children: "children/1", ChildKey => u128;
+    /// Object that the connector leaves out → why.
+    exclusions: "exclusions/1", u128 => &'static str;
     /// Object → its columns, in the platform's order (`Vec<Column>`). Only where they were ever delivered.
     columns: "columns/1", u128 => Bytes;
+    /// Object without a fingerprint → when its columns were last read, in microseconds. Only where the connection says how
+    /// long that counts, and apart from the object, so that a sync that reads no columns writes nothing.
+    columns_read: "columns_read/1", u128 => i64;
     /// Object → what is set on it (`Overrides`). Only where something is.
     overrides: "overrides/1", u128 => Bytes;
     /// Container → numbers about its descendants (`Counters`). Only where it has any.
@@ -87,14 +92,26 @@ tables! {
     reclaim: "reclaim/1", u128 => ();
 
     /// Connection → the account (`ConnectionRow`).
-    connections: "connections/1", u128 => Bytes;
+    connections: "connections/2", u128 => Bytes;
     /// Display name → connection.
     connection_keys: "connection_keys/1", &'static str => u128;
     /// Connection → its secrets, sealed.
     secrets: "secrets/1", u128 => Bytes;
 
     /// Job → how it stands (`JobRow`).
-    jobs: "jobs/1", u128 => Bytes;
+    jobs: "jobs/2", u128 => Bytes;
+    /// Job → what is fixed about it besides its row (`FactsRow`).
+    job_facts: "job_facts/1", u128 => Bytes;
+    /// Bulk → the job that stands for it, while jobs of the bulk have not ended.
+    job_groups: "job_groups/1", u128 => u128;
+    /// (end, in microseconds; job) → (): jobs that have ended.
+    ended: "jobs_ended/1", (i64, u128) => ();
+    /// Connection → its sync that ended last.
+    last_syncs: "last_syncs/1", u128 => u128;
+    /// Connection → number of the claim that was its last: whose turn it is.
+    turns: "turns/1", u128 => u64;
+    /// Connection → when it is synced by itself, and when it last was (`ScheduleRow`).
+    schedules: "schedules/1", u128 => Bytes;
     /// (bulk, job) → ().
     job_bulks: "job_bulks/1", (u128, u128) => ();
     /// (due, in microseconds; job) → (): jobs that wait to be claimed.
@@ -104,7 +121,7 @@ tables! {
     /// (job, number) → a per-object error, at most 1000 of each job.
     job_errors: "job_errors/1", (u128, u64) => Bytes;
     /// (job, number) → a part of the work that is left (`Task`).
-    tasks: "tasks/1", (u128, u64) => Bytes;
+    tasks: "tasks/2", (u128, u64) => Bytes;
     /// (job, container, namespace, page) → ids of children that the page carried, 16 bytes each. Dropped when the
     /// container is closed: what absence is computed from survives a restart and is bounded by the largest container.
     seen: "seen/1", (u128, u128, &'static str, u64) => Bytes;

@@ -2,13 +2,19 @@
 
 mod absence;
 mod crash;
+mod filter;
+mod groups;
 mod history;
 mod identity;
 mod jobs;
 mod platform;
+mod polling;
 mod reading;
+mod retention;
+mod schedules;
 mod settings;
 mod soundness;
+mod turns;
 mod volume;
 
 use std::path::PathBuf;
@@ -73,7 +79,7 @@ fn new_connection(key: &str) -> NewConnection {
 fn update_of(connection: &Connection) -> ConnectionUpdate {
     ConnectionUpdate {
         config: connection.config.clone(),
-        secrets: Sealed(vec![9]),
+        secrets: Some(Sealed(vec![9])),
         address: connection.address.clone(),
         identity: connection.identity.clone(),
         host_managed: connection.host_managed.clone(),

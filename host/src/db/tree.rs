@@ -13,6 +13,7 @@ use super::{
     tables::Rows,
 };
 use crate::model::{
+    filter::{Exclusion, Filter},
     name::Ident,
     object::RemoteStatus,
     path::{MAX_LEVEL, ObjectPath, RemotePath},
@@ -152,8 +153,34 @@ pub(super) fn inherited(rows: &impl Rows, chain: &[Node]) -> Result<Inherited, F
     chain.iter().try_fold(Inherited::default(), |state, node| Ok(state.then(&overrides(rows, node.id)?)))
 }
 
-/// The nearest mark from the last object of a chain upwards.
-pub(super) fn remote_status(chain: &[Node]) -> RemoteStatus {
-    let marked = chain.iter().rev().map(|node| node.row.mark());
-    marked.into_iter().find(|mark| *mark != RemoteStatus::Present).unwrap_or_default()
+/// The names of a chain below its connection, as a filter takes them.
+fn names_below(chain: &[Node]) -> impl Iterator<Item = &str> + Clone {
+    chain.iter().skip(1).map(|node| node.row.name.as_str())
+}
+
+/// Whether patterns leave out the last object of a chain, or anything above it.
+pub(super) fn is_filtered(chain: &[Node], filter: &Filter) -> bool {
+    !filter.keeps(names_below(chain))
+}
+
+/// Left out, where the last object of a chain or anything above it is; else missing, where any of them is.
+pub(super) fn remote_status(chain: &[Node], filter: &Filter) -> RemoteStatus {
+    let is_marked = |mark| chain.iter().any(|node| node.row.mark() == mark);
+    if is_marked(RemoteStatus::Excluded) || is_filtered(chain, filter) {
+        RemoteStatus::Excluded
+    } else if is_marked(RemoteStatus::Missing) {
+        RemoteStatus::Missing
+    } else {
+        RemoteStatus::Present
+    }
+}
+
+/// What leaves the last object of a chain out: a pattern, else what the connector said of the nearest one it left out.
+pub(super) fn exclusion(rows: &impl Rows, chain: &[Node], filter: &Filter) -> Result<Option<Exclusion>, Fault> {
+    if let Some(exclusion) = filter.leaves_out(names_below(chain)) {
+        return Ok(Some(exclusion));
+    }
+    let Some(node) = chain.iter().rev().find(|node| node.row.mark() == RemoteStatus::Excluded) else { return Ok(None) };
+    let why = rows.exclusions().get(node.id)?.map(|why| why.value().to_owned());
+    Ok(Some(Exclusion::Connector(why.unwrap_or_default())))
 }

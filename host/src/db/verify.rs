@@ -6,6 +6,7 @@
 
 mod feed;
 mod file;
+mod jobs;
 mod keys;
 
 use std::{
@@ -22,14 +23,14 @@ use super::{
     Db, DbError,
     counters::{self, Counters},
     fault::Fault,
-    records::{ConnectionRow, JobRow, ObjectRow, decode},
+    records::{ConnectionRow, ObjectRow, decode},
     tables::ReadRows,
     tree,
 };
 use crate::model::{
     connection::Sealed,
-    id::{ConnectionId, JobId, ObjectId},
-    job::{JobState, Task, Work},
+    id::{ConnectionId, ObjectId},
+    object::RemoteStatus,
     path::MAX_LEVEL,
     settings::Overrides,
 };
@@ -90,6 +91,8 @@ struct Known {
     connection: u128,
     parent: Option<u128>,
     columns_known: bool,
+    has_fingerprint: bool,
+    is_excluded: bool,
 }
 
 impl Check<'_> {
@@ -121,8 +124,9 @@ impl Check<'_> {
             let (id, row) = row?;
             let id = id.value();
             let Some(row) = self.row::<ObjectRow>("objects", ObjectId::from_u128(id), row.value()) else { continue };
+            let (has_fingerprint, is_excluded) = (row.fingerprint.is_some(), row.mark() == RemoteStatus::Excluded);
             let ObjectRow { connection, parent, columns_known, .. } = row;
-            self.objects.insert(id, Known { connection, parent, columns_known });
+            self.objects.insert(id, Known { connection, parent, columns_known, has_fingerprint, is_excluded });
             let is_name = tree::ident(&row.name).is_ok() && row.kind <= 2 && row.mark <= 2;
             self.require_of(is_name, "objects", id, "its name, kind or mark cannot be one");
             if let Some(parent) = parent
@@ -218,6 +222,7 @@ impl Check<'_> {
             let holds = with_columns.contains(&id) == known;
             self.require_of(holds, "columns", id, "the object says otherwise about its columns");
         }
+        self.left_out()?;
         let commit = self.commit()?;
         for row in self.rows.overrides.iter()? {
             let (id, row) = row?;
@@ -241,6 +246,21 @@ impl Check<'_> {
             let is_there = self.objects.contains_key(&key.0.as_u128());
             self.require(is_there, "listed", key, "the container is not there");
             self.row::<super::records::ListedRow>("listed", key, row.value());
+        }
+        Ok(())
+    }
+
+    /// What the connector says of what it leaves out, and when columns without a fingerprint were read.
+    fn left_out(&mut self) -> Result<(), Fault> {
+        let explained = self.rows.exclusions.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, Fault>>()?;
+        let marked: HashSet<u128> = self.objects.iter().filter(|(_, row)| row.is_excluded).map(|(id, _)| *id).collect();
+        for id in marked.symmetric_difference(&explained) {
+            self.require_of(false, "exclusions", *id, "the object says otherwise about being left out");
+        }
+        for row in self.rows.columns_read.iter()? {
+            let id = row?.0.value();
+            let holds = self.objects.get(&id).is_some_and(|row| row.columns_known && !row.has_fingerprint);
+            self.require_of(holds, "columns_read", id, "the object is not there, has a fingerprint or no columns");
         }
         Ok(())
     }
@@ -286,98 +306,6 @@ impl Check<'_> {
                 self.require(is_named, "connections", key, "its configuration or its name is not what it must be");
             }
         }
-        Ok(())
-    }
-
-    fn jobs(&mut self) -> Result<(), Fault> {
-        let mut unfinished = HashSet::new();
-        for row in self.rows.jobs.iter()? {
-            let (id, row) = row?;
-            let id = id.value();
-            let Some(row) = self.row::<JobRow>("jobs", JobId::from_u128(id), row.value()) else { continue };
-            if !row.state().is_final() {
-                unfinished.insert(id);
-            }
-            self.job(id, &row)?;
-        }
-        for (table, queued) in [
-            ("jobs_waiting", self.queued(self.rows.waiting.iter()?.map(|row| Ok(row?.0.value().1)))?),
-            ("jobs_active", self.queued(self.rows.active.iter()?.map(|row| Ok(row?.0.value().1)))?),
-        ] {
-            for job in queued {
-                let holds = unfinished.contains(&job);
-                self.require(holds, table, JobId::from_u128(job), "the job has ended or is not there");
-            }
-        }
-        for row in self.rows.job_bulks.iter()? {
-            let (bulk, job) = row?.0.value();
-            let found = self.rows.jobs.get(job)?.and_then(|row| decode::<JobRow>(row.value()).ok());
-            let holds = found.is_some_and(|row| row.bulk == bulk);
-            self.require(holds, "job_bulks", JobId::from_u128(job), "the job is not there, or of another bulk");
-        }
-        for row in self.rows.job_errors.iter()? {
-            let (key, row) = row?;
-            let key = (JobId::from_u128(key.value().0), key.value().1);
-            self.row::<crate::model::page::ObjectError>("job_errors", key, row.value());
-            let is_there = self.rows.jobs.get(key.0.as_u128())?.is_some();
-            self.require(is_there, "job_errors", key, "the job is not there");
-        }
-        self.owners(&unfinished)
-    }
-
-    fn queued(&self, jobs: impl Iterator<Item = Result<u128, redb::StorageError>>) -> Result<Vec<u128>, Fault> {
-        Ok(jobs.collect::<Result<_, _>>()?)
-    }
-
-    /// What only the work needs belongs to a job that has not ended.
-    fn owners(&mut self, unfinished: &HashSet<u128>) -> Result<(), Fault> {
-        let owners = self
-            .rows
-            .tasks
-            .iter()?
-            .map(|row| Ok(("tasks", row?.0.value().0)))
-            .chain(self.rows.seen.iter()?.map(|row| Ok(("seen", row?.0.value().0))))
-            .chain(self.rows.doubts.iter()?.map(|row| Ok(("doubts", row?.0.value().0))))
-            .chain(self.rows.unproven.iter()?.map(|row| Ok(("unproven", row?.0.value().0))))
-            .chain(self.rows.moved.iter()?.map(|row| Ok(("moved", row?.0.value().0))))
-            .chain(self.rows.recreated.iter()?.map(|row| Ok(("recreated", row?.0.value().0))))
-            .chain(self.rows.readers.iter()?.map(|row| Ok(("readers", row?.0.value().0))))
-            .chain(self.rows.partitions.iter()?.map(|row| Ok(("partitions", row?.0.value().0))))
-            .collect::<Result<HashSet<_>, Fault>>()?;
-        for (table, job) in owners {
-            let holds = unfinished.contains(&job);
-            self.require(holds, table, JobId::from_u128(job), "the job has ended or is not there");
-        }
-        Ok(())
-    }
-
-    fn job(&mut self, id: u128, row: &JobRow) -> Result<(), Fault> {
-        let waits = self.rows.waiting.get((row.due_at, id))?.is_some();
-        let is_active = self.rows.active.get((row.connection, id))?.is_some();
-        let holds = match row.state() {
-            JobState::Created | JobState::Retry => waits && !is_active && row.claim.is_none(),
-            JobState::Active => !waits && is_active && row.claim.is_some(),
-            _ => !waits && !is_active && row.claim.is_none() && row.ended_at.is_some(),
-        };
-        let key = JobId::from_u128(id);
-        self.require(holds, "jobs", key, "its state and the queues differ");
-        let in_bulk = self.rows.job_bulks.get((row.bulk, id))?.is_some();
-        self.require(in_bulk, "jobs", key, "it is not found by its bulk");
-        let mut readers = 0;
-        for task in self.rows.tasks.range((id, 0)..=(id, u64::MAX))? {
-            let (number, task) = task?;
-            let number = (key, number.value().1);
-            let Some(task) = self.row::<Task>("tasks", number, task.value()) else { continue };
-            readers += u64::from(matches!(task.work, Work::Read { .. }));
-            let is_own = task.number == number.1;
-            self.require(is_own, "tasks", number, "it says that it has another number");
-            self.require(task.number < row.next_task, "tasks", number, "the number would be given again");
-        }
-        let mut counted = 0;
-        for row in self.rows.readers.range((id, "")..(id + 1, ""))? {
-            counted += row?.1.value();
-        }
-        self.require(readers == counted, "readers", key, "the numbers are not those of its tasks");
         Ok(())
     }
 }

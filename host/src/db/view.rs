@@ -12,6 +12,7 @@ use super::{
     tree::{self, Node},
 };
 use crate::model::{
+    filter::{Filter, Way},
     id::{ConnectionId, ObjectId},
     name::Technology,
     object::{Facts, Kind, ObjectView, RemoteStatus},
@@ -109,28 +110,43 @@ impl Lens {
 }
 
 /// What a walk knows of an object from its ancestors and itself.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Standing {
     pub(super) own: Overrides,
     pub(super) inherited: Inherited,
     pub(super) remote_status: RemoteStatus,
+    /// What the patterns may still say of what lies below; none where it is left out by them.
+    way: Option<Way>,
 }
 
 impl Standing {
+    /// Of a connection's own object.
+    pub(super) fn root(own: Overrides, filter: &Filter) -> Self {
+        let inherited = Inherited::default().then(&own);
+        Self { own, inherited, remote_status: RemoteStatus::Present, way: Some(filter.top()) }
+    }
+
     /// Computed along a chain.
-    pub(super) fn of(rows: &impl Rows, chain: &[Node]) -> Result<Self, Fault> {
-        let last = chain.last().ok_or(Fault::Broken("an empty chain"))?;
-        Ok(Self {
-            own: tree::overrides(rows, last.id)?,
-            inherited: tree::inherited(rows, chain)?,
-            remote_status: tree::remote_status(chain),
+    pub(super) fn of(rows: &impl Rows, chain: &[Node], filter: &Filter) -> Result<Self, Fault> {
+        let (first, rest) = chain.split_first().ok_or(Fault::Broken("an empty chain"))?;
+        let root = Self::root(tree::overrides(rows, first.id)?, filter);
+        rest.iter().try_fold(root, |above, node| {
+            Ok(above.child(filter, &node.row.name, tree::overrides(rows, node.id)?, node.row.mark()))
         })
     }
 
     /// One step further down.
-    pub(super) fn child(&self, own: Overrides, mark: RemoteStatus) -> Self {
-        let remote_status = if mark == RemoteStatus::Present { self.remote_status } else { mark };
-        Self { own, inherited: self.inherited.then(&own), remote_status }
+    pub(super) fn child(&self, filter: &Filter, name: &str, own: Overrides, mark: RemoteStatus) -> Self {
+        let way = self.way.as_ref().and_then(|way| filter.below(way, name));
+        let is_excluded = |status| status == RemoteStatus::Excluded;
+        let remote_status = if way.is_none() || is_excluded(mark) || is_excluded(self.remote_status) {
+            RemoteStatus::Excluded
+        } else if mark == RemoteStatus::Present {
+            self.remote_status
+        } else {
+            mark
+        };
+        Self { own, inherited: self.inherited.then(&own), remote_status, way }
     }
 
     /// Whether the object counts as enabled.
@@ -142,16 +158,22 @@ impl Standing {
 /// The last object of a chain, as much of it as the caller sees; none where it sees nothing.
 pub(super) fn view(rows: &impl Rows, lens: &Lens, chain: &[Node]) -> Result<Option<ObjectView>, Fault> {
     let (Some(first), Some(last)) = (chain.first(), chain.last()) else { return Ok(None) };
-    let Some(technology) = connections::technology(rows, first.id)? else { return Ok(None) };
+    let Some((technology, filter)) = connections::setup(rows, first.id)? else { return Ok(None) };
     match lens.of(chain) {
         Visible::No => Ok(None),
-        Visible::OnPath => step(lens, chain, last, technology).map(Some),
-        Visible::Whole => whole(rows, chain, last, technology).map(Some),
+        Visible::OnPath => step(lens, chain, last, technology, &filter).map(Some),
+        Visible::Whole => whole(rows, chain, last, technology, &filter).map(Some),
     }
 }
 
-fn whole(rows: &impl Rows, chain: &[Node], last: &Node, technology: Technology) -> Result<ObjectView, Fault> {
-    let standing = Standing::of(rows, chain)?;
+fn whole(
+    rows: &impl Rows,
+    chain: &[Node],
+    last: &Node,
+    technology: Technology,
+    filter: &Filter,
+) -> Result<ObjectView, Fault> {
+    let standing = Standing::of(rows, chain, filter)?;
     let numbers = counters::of(rows, last.id)?;
     let row = &last.row;
     Ok(ObjectView {
@@ -164,6 +186,7 @@ fn whole(rows: &impl Rows, chain: &[Node], last: &Node, technology: Technology) 
         namespace: row.namespace.clone(),
         facts: row.facts(),
         remote_status: standing.remote_status,
+        exclusion: tree::exclusion(rows, chain, filter)?,
         settings: standing.inherited.effective(),
         overrides: standing.own,
         active: standing.active(),
@@ -194,7 +217,13 @@ fn last_listed(rows: &impl Rows, node: &Node) -> Result<Option<i64>, Fault> {
 }
 
 /// A bare step: nothing that tells about siblings of what is seen.
-fn step(lens: &Lens, chain: &[Node], last: &Node, technology: Technology) -> Result<ObjectView, Fault> {
+fn step(
+    lens: &Lens,
+    chain: &[Node],
+    last: &Node,
+    technology: Technology,
+    filter: &Filter,
+) -> Result<ObjectView, Fault> {
     let row = &last.row;
     Ok(ObjectView {
         visible: Visible::OnPath,
@@ -211,7 +240,8 @@ fn step(lens: &Lens, chain: &[Node], last: &Node, technology: Technology) -> Res
             comment: None,
             attributes: Vec::new(),
         },
-        remote_status: tree::remote_status(chain),
+        remote_status: tree::remote_status(chain, filter),
+        exclusion: None,
         settings: EffectiveSettings { is_active: false, new_children: false },
         overrides: Overrides::default(),
         active: false,

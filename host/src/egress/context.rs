@@ -53,6 +53,13 @@ impl Context {
         }
     }
 
+    /// The same connection with another secret in the place of one.
+    pub(super) fn with_secret(&self, property: &str, value: Zeroizing<String>, lets: &BTreeMap<String, Let>) -> Self {
+        let mut secrets = self.secrets.clone();
+        secrets.0.insert(property.to_owned(), value);
+        Self::new(self.origin.clone(), self.config.clone(), secrets, lets)
+    }
+
     fn derived(&self, value: &Let) -> Option<Known> {
         let template = match value {
             Let::Plain(template) => template,
@@ -92,13 +99,16 @@ pub(super) struct With<'a> {
 impl With<'_> {
     /// Puts the values in; what is missing makes the configuration invalid.
     pub(super) fn render(&self, template: &Template) -> Result<Rendered, SendError> {
-        template.render(self).map_err(|error| {
-            let text = match &error {
-                RenderError::Missing(path) => format!("authentication needs `{path}`, which has no value"),
-                RenderError::TooLong => error.to_string(),
-            };
-            SendError::new(SendErrorKind::InvalidConfig, text)
-        })
+        template.render(self).map_err(|error| Self::explain(&error))
+    }
+
+    /// Why a template has no value: the configuration is invalid.
+    pub(super) fn explain(error: &RenderError) -> SendError {
+        let text = match error {
+            RenderError::Missing(path) => format!("authentication needs `{path}`, which has no value"),
+            RenderError::TooLong => error.to_string(),
+        };
+        SendError::new(SendErrorKind::InvalidConfig, text)
     }
 
     /// Values with their keys; a key that ends in `?` goes when its value is empty or missing.

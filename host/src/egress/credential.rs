@@ -1,24 +1,42 @@
 //! A connection's credential: its grant, fetched once for all who wait, renewed before it ends and when the platform
-//! says that it has ended.
+//! says that it has ended, given back when the session ends.
 //!
 //! At most one task at a time talks to the token endpoint. Those who waited for it share its result, a refusal
 //! included, so that twenty requests with a wrong secret are one attempt to log in and not twenty.
 
+mod obtain;
+mod rotate;
+
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use http::{HeaderName, HeaderValue};
-use tokio::time::timeout_at;
+use tokio::{
+    sync::{OnceCell, OwnedMutexGuard},
+    time::timeout_at,
+};
+use tokio_util::task::TaskTracker;
+use tracing::instrument::{Instrument as _, WithSubscriber as _};
+use zeroize::Zeroizing;
 
 use super::{
     context::{Context, Grants, With},
     error::{SendError, SendErrorKind},
-    exchange::{self, Means, sensitive},
-    recipe::{Recipe, Seconds, Step},
+    exchange::{Means, sensitive},
+    keep::Keep,
+    recipe::{Action, Recipe},
     reflect::Needles,
+    retry::Pacing,
+    scope::Places,
+    session::Budget,
+    signing::{Openings, Signer},
+    wire::Wire,
 };
+use crate::{clock::Clock, model::id::ConnectionId};
+use obtain::Way;
 
 /// How long a failed attempt to renew ahead of time keeps the next one away.
 const EARLY_AGAIN: Duration = Duration::from_secs(30);
@@ -29,6 +47,12 @@ const EARLY_WAIT: Duration = Duration::from_secs(10);
 /// How long a refusal by the token endpoint stands for the attempts after it: who asks again and again with a wrong
 /// secret would have the account locked. New credentials make a new session, which knows nothing of it.
 const REFUSED_AGAIN: Duration = Duration::from_secs(30);
+
+/// How long an attempt may take that nobody's haste ends.
+const DETACHED: Duration = Duration::from_secs(60);
+
+/// How long giving a grant back may take.
+const RELEASE: Duration = Duration::from_secs(5);
 
 /// What the platform issued, or nothing where the stored secrets are all it takes.
 pub(super) struct Grant {
@@ -41,13 +65,46 @@ pub(super) struct Grant {
     early: Option<Instant>,
 }
 
+/// What a credential works with.
+pub(super) struct Equipment {
+    pub(super) places: Places,
+    pub(super) wire: Wire,
+    pub(super) pacing: Pacing,
+    pub(super) clock: Clock,
+    pub(super) openings: Openings,
+    /// Where what outlives a request runs.
+    pub(super) tasks: TaskTracker,
+    /// Where a secret is kept that the platform replaces, and whose it is; the revision where the session may also take
+    /// over what others have kept.
+    pub(super) keep: Option<(Arc<dyn Keep>, ConnectionId, Option<u64>)>,
+}
+
 /// Gets, keeps and applies grants.
 pub(super) struct Credential {
     recipe: Recipe,
-    context: Context,
+    with: Equipment,
+    /// Made anew when a stored secret is replaced.
+    context: Mutex<Arc<Context>>,
+    /// Secrets that were replaced here.
+    rotated: Mutex<BTreeMap<String, Fate>>,
     current: Mutex<State>,
     /// Held while a grant is fetched; inside, how the last attempt failed, if it did.
-    turn: tokio::sync::Mutex<Option<(Instant, SendError)>>,
+    turn: Arc<tokio::sync::Mutex<Last>>,
+    /// Keys of the recipe, by the property that holds them, or why they do not open.
+    signers: tokio::sync::Mutex<BTreeMap<String, Arc<Opened>>>,
+}
+
+type Last = Option<(Instant, SendError)>;
+type Opened = OnceCell<Result<Arc<Signer>, SendError>>;
+
+/// What became of a secret that replaced another.
+enum Fate {
+    /// It must still be stored, in place of this one.
+    Open(Option<Zeroizing<String>>),
+    /// It is stored.
+    Stored,
+    /// It lives here only: there is nothing to store it for, or somebody stored another one.
+    Here,
 }
 
 #[derive(Default)]
@@ -60,12 +117,21 @@ struct State {
 enum Found {
     Good(Arc<Grant>),
     Ageing(Arc<Grant>),
-    Missing,
+    /// With the one that no longer serves, if there was one.
+    Missing(Option<Arc<Grant>>),
 }
 
 impl Credential {
-    pub(super) fn new(recipe: Recipe, context: Context) -> Self {
-        let credential = Self { recipe, context, current: Mutex::default(), turn: tokio::sync::Mutex::default() };
+    pub(super) fn new(recipe: Recipe, context: Context, with: Equipment) -> Self {
+        let credential = Self {
+            recipe,
+            with,
+            context: Mutex::new(Arc::new(context)),
+            rotated: Mutex::default(),
+            current: Mutex::default(),
+            turn: Arc::default(),
+            signers: tokio::sync::Mutex::default(),
+        };
         if credential.recipe.acquire.is_empty() {
             let grant = credential.grant_of(1, Grants::new(), None);
             credential.state().grant = Some(Arc::new(grant));
@@ -84,37 +150,41 @@ impl Credential {
     }
 
     /// A grant that works as far as anybody knows: not the one that has just been found expired, if any.
-    pub(super) async fn grant(&self, expired: Option<&Grant>, means: Means<'_>) -> Result<Arc<Grant>, SendError> {
+    pub(super) async fn grant(
+        self: &Arc<Self>,
+        expired: Option<(&Arc<Grant>, Action)>,
+        budget: &Budget,
+    ) -> Result<Arc<Grant>, SendError> {
         let asked = Instant::now();
-        match self.find(expired) {
+        let refused = expired.map(|(grant, _)| &**grant);
+        match self.find(refused) {
             Found::Good(grant) => return Ok(grant),
-            Found::Ageing(grant) => return Ok(self.renew_early(grant, means).await),
-            Found::Missing => {}
+            Found::Ageing(grant) => return Ok(self.renew_early(grant, budget).await),
+            Found::Missing(_) => {}
         }
-        let deadline = tokio::time::Instant::from_std(means.budget.deadline);
-        let mut turn = timeout_at(deadline, self.turn.lock()).await.map_err(|_| SendError::timed_out())?;
-        if let Found::Good(grant) | Found::Ageing(grant) = self.find(expired) {
-            return Ok(grant);
-        }
+        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let turn = timeout_at(deadline, Arc::clone(&self.turn).lock_owned()).await;
+        let turn = turn.map_err(|_| SendError::timed_out())?;
+        let old = match self.find(refused) {
+            Found::Good(grant) | Found::Ageing(grant) => return Ok(grant),
+            Found::Missing(old) => old,
+        };
         if let Some((failed, error)) = &*turn
             && (*failed >= asked || (error.kind == SendErrorKind::Unauthenticated && failed.elapsed() < REFUSED_AGAIN))
         {
             return Err(error.clone());
         }
-        let result = self.acquire(means).await;
-        // That this operation ran out of time, repeats or budget says nothing about the credential.
-        *turn = match &result {
-            Err(error) if !matches!(error.kind, SendErrorKind::TimedOut | SendErrorKind::BudgetExhausted) => {
-                Some((Instant::now(), error.clone()))
-            }
-            _ => None,
+        let way = match (old, expired) {
+            (_, Some((_, Action::Acquire))) | (None, _) => Way::Acquire,
+            (Some(old), _) => Way::Renew(old),
         };
-        result
+        self.fetch(way, turn, budget).await
     }
 
     /// The headers that carry the credential.
     pub(super) fn headers(&self, grant: &Grant) -> Result<Vec<(HeaderName, HeaderValue)>, SendError> {
-        let with = With { context: &self.context, grants: &grant.values };
+        let context = self.context();
+        let with = With { context: &context, grants: &grant.values };
         let mut headers = Vec::with_capacity(self.recipe.apply.headers.len());
         for (name, template) in &self.recipe.apply.headers {
             let text = with.render(template)?.text;
@@ -129,9 +199,12 @@ impl Credential {
         Ok(headers)
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        // What is inside is whole between any two statements.
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        whole(&self.current)
+    }
+
+    fn context(&self) -> Arc<Context> {
+        Arc::clone(&whole(&self.context))
     }
 
     fn find(&self, expired: Option<&Grant>) -> Found {
@@ -140,7 +213,7 @@ impl Credential {
             expired.is_none_or(|old| old.generation != grant.generation) && grant.ends.is_none_or(|ends| now < ends)
         };
         match state.grant.as_ref().filter(usable) {
-            None => Found::Missing,
+            None => Found::Missing(state.grant.clone()),
             Some(grant) => {
                 let due = grant.early.is_some_and(|early| now >= early);
                 let may = state.early_again.is_none_or(|again| now >= again);
@@ -151,13 +224,23 @@ impl Credential {
 
     /// Replaces a grant that ends soon. One request does it, the others go on with the old one, and so does this one
     /// when it fails.
-    async fn renew_early(&self, old: Arc<Grant>, means: Means<'_>) -> Arc<Grant> {
-        let Ok(_turn) = self.turn.try_lock() else { return old };
+    async fn renew_early(self: &Arc<Self>, old: Arc<Grant>, budget: &Budget) -> Arc<Grant> {
+        let Ok(turn) = Arc::clone(&self.turn).try_lock_owned() else { return old };
         if let Found::Good(grant) = self.find(None) {
             return grant;
         }
         self.state().early_again = Some(Instant::now() + EARLY_AGAIN);
-        match tokio::time::timeout(EARLY_WAIT, self.acquire(means)).await {
+        let way = Way::Renew(Arc::clone(&old));
+        let fetched = async {
+            if self.recipe.persisted().is_empty() {
+                // What it failed with says nothing to those who come when the old one has ended.
+                let _turn = turn;
+                self.obtain(way, budget).await
+            } else {
+                self.fetch(way, turn, budget).await
+            }
+        };
+        match tokio::time::timeout(EARLY_WAIT, fetched).await {
             Ok(Ok(grant)) => grant,
             Ok(Err(error)) => {
                 tracing::warn!(
@@ -170,51 +253,50 @@ impl Credential {
         }
     }
 
-    /// Goes through the steps of the recipe. Only with the turn.
-    async fn acquire(&self, means: Means<'_>) -> Result<Arc<Grant>, SendError> {
-        let asked = Instant::now();
-        let mut values = Grants::new();
-        for step in &self.recipe.acquire {
-            let Step::Exchange(exchange) = step else {
-                return Err(SendError::new(SendErrorKind::InvalidConfig, "this host cannot sign tokens yet"));
-            };
-            let with = With { context: &self.context, grants: &values };
-            let taken = exchange::run(exchange, &with, means).await?;
-            values.extend(taken);
+    /// Gets a grant and remembers how that ended. Where the platform may replace a stored secret, the attempt is not
+    /// the caller's any more: were it dropped between the platform's answer and the store, the secret would be lost.
+    async fn fetch(
+        self: &Arc<Self>,
+        way: Way,
+        mut turn: OwnedMutexGuard<Last>,
+        budget: &Budget,
+    ) -> Result<Arc<Grant>, SendError> {
+        if self.recipe.persisted().is_empty() {
+            let result = self.obtain(way, budget).await;
+            *turn = lasting(&result);
+            return result;
         }
-        let lifetime = self.lifetime(&values)?;
-        let mut state = self.state();
-        let generation = state.grant.as_ref().map_or(1, |grant| grant.generation + 1);
-        let grant = Arc::new(self.grant_of(generation, values, lifetime.map(|lifetime| (asked, lifetime))));
-        *state = State { grant: Some(Arc::clone(&grant)), early_again: None };
-        Ok(grant)
+        let credential = Arc::clone(self);
+        let attempt = async move {
+            let own = Budget::of_host(DETACHED);
+            let result = credential.obtain(way, &own).await;
+            *turn = lasting(&result);
+            (result, own)
+        };
+        let task = self.with.tasks.spawn(attempt.in_current_span().with_current_subscriber());
+        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let (result, own) = timeout_at(deadline, task).await.map_err(|_| SendError::timed_out())?.map_err(|error| {
+            SendError::new(SendErrorKind::Unavailable, "the authentication failed inside the host")
+                .for_operator(format!("an attempt to authenticate failed inside the host: {error}"))
+        })?;
+        budget.also(&own);
+        result
     }
 
-    fn lifetime(&self, values: &Grants) -> Result<Option<Duration>, SendError> {
-        let Some(lifetime) = &self.recipe.lifetime else { return Ok(None) };
-        let seconds = match &lifetime.seconds {
-            Seconds::Fixed(seconds) => Some(*seconds),
-            Seconds::Taken(name) => {
-                let known = name.strip_prefix("grant.").and_then(|name| values.get(name));
-                // Some write it with a fraction.
-                known.and_then(|known| known.text.split('.').next().and_then(|text| text.parse().ok()))
-            }
-        };
-        let text = "the answer to the authentication holds no usable lifetime";
-        let seconds = seconds.filter(|s| *s > 0).ok_or_else(|| SendError::new(SendErrorKind::Unavailable, text))?;
-        // Longer than any host runs, and short enough to be added to an instant.
-        Ok(Some(Duration::from_secs(seconds.min(10 * 365 * 24 * 3600))))
+    fn means<'a>(&'a self, budget: &'a Budget) -> Means<'a> {
+        Means { places: &self.with.places, wire: &self.with.wire, pacing: self.with.pacing, budget }
     }
 
     fn grant_of(&self, generation: u64, values: Grants, life: Option<(Instant, Duration)>) -> Grant {
         let early = self.recipe.lifetime.as_ref().map_or(0, |lifetime| lifetime.early);
+        let context = self.context();
         let rendered: Vec<_> = {
-            let with = With { context: &self.context, grants: &values };
+            let with = With { context: &context, grants: &values };
             let templates = self.recipe.apply.headers.values();
             templates.filter_map(|template| template.render(&with).ok()).flat_map(|r| r.secrets).collect()
         };
         let issued = values.values().filter(|known| known.secret).map(|known| known.text.as_str());
-        let stored = self.context.secrets.0.values().map(|secret| secret.as_str());
+        let stored = context.secrets.0.values().map(|secret| secret.as_str());
         let needles = Needles::new(rendered.iter().map(|secret| secret.as_str()).chain(issued).chain(stored));
         Grant {
             generation,
@@ -225,4 +307,17 @@ impl Credential {
             values,
         }
     }
+}
+
+/// What a failure says to those who come after it: that one operation ran out of time, repeats or budget says nothing
+/// about the credential.
+fn lasting(result: &Result<Arc<Grant>, SendError>) -> Last {
+    let error = result.as_ref().err()?;
+    let own = matches!(error.kind, SendErrorKind::TimedOut | SendErrorKind::BudgetExhausted);
+    (!own).then(|| (Instant::now(), error.clone()))
+}
+
+/// What is inside is whole between any two statements.
+fn whole<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

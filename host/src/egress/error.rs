@@ -85,11 +85,17 @@ const MAX_TOLD: usize = 32;
 pub(super) struct Told {
     connection: Option<ConnectionId>,
     texts: Mutex<HashSet<String>>,
+    last: Mutex<Option<String>>,
 }
 
 impl Told {
     pub(super) fn new(connection: Option<ConnectionId>) -> Self {
-        Self { connection, texts: Mutex::default() }
+        Self { connection, texts: Mutex::default(), last: Mutex::default() }
+    }
+
+    /// What the operator was told last.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn tell(&self, error: &SendError) {
@@ -100,6 +106,7 @@ impl Told {
             return;
         }
         let Some(text) = &error.operator else { return };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.clone());
         let mut texts = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         if texts.len() < MAX_TOLD && texts.insert(text.clone()) {
             tracing::warn!(connection, code = error.kind.code(), "{text}");

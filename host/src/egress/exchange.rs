@@ -101,19 +101,27 @@ fn build(
         url.query_pairs_mut().append_pair(&key, &value);
     }
     let method = Method::from_bytes(exchange.method.as_bytes()).map_err(|_| invalid("the method"))?;
-    let mut request = wire.client.request(method, url.clone()).header(header::ACCEPT, "application/json");
+    let mut request = wire.client.request(method, url.clone());
+    if !exchange.headers.contains_key(header::ACCEPT.as_str()) {
+        request = request.header(header::ACCEPT, "application/json");
+    }
     for (name, template) in &exchange.headers {
         let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid(name))?;
         request = request.header(parsed, sensitive(&with.render(template)?.text).ok_or_else(|| invalid(name))?);
     }
     if let Some(basic) = &exchange.basic {
-        let (user, password) = (with.render(&basic.user)?.text, with.render(&basic.password)?.text);
-        let joined = Zeroizing::new(match basic.encode {
-            BasicEncoding::Raw => format!("{}:{}", *user, *password),
-            BasicEncoding::Form => format!("{}:{}", *form_encoded(&user), *form_encoded(&password)),
-        });
-        let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(joined.as_bytes())));
-        request = request.header(header::AUTHORIZATION, sensitive(&value).ok_or_else(|| invalid("the credential"))?);
+        let user = with.render(&basic.user)?.text;
+        // A client that authenticates in the body leaves the header out.
+        if !user.is_empty() {
+            let password = with.render(&basic.password)?.text;
+            let joined = Zeroizing::new(match basic.encode {
+                BasicEncoding::Raw => format!("{}:{}", *user, *password),
+                BasicEncoding::Form => format!("{}:{}", *form_encoded(&user), *form_encoded(&password)),
+            });
+            let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(joined.as_bytes())));
+            let value = sensitive(&value).ok_or_else(|| invalid("the credential"))?;
+            request = request.header(header::AUTHORIZATION, value);
+        }
     }
     if let Some(form) = &exchange.form {
         let pairs = with.pairs(form)?;
@@ -151,7 +159,7 @@ fn taken(name: &str, take: &Take, json: &Value) -> Result<Option<Known>, SendErr
     let text = found.or_else(|| take.default.as_ref().and_then(scalar));
     match text {
         Some(text) => Ok(Some(Known { text: Zeroizing::new(text), secret: take.secret })),
-        None if take.optional => Ok(None),
+        None if take.optional || take.persist.is_some() => Ok(None),
         None => Err(SendError::new(
             SendErrorKind::Unavailable,
             format!("the answer to the authentication holds no `{name}`"),
@@ -203,6 +211,24 @@ fn repeats_secret(text: &str, exchange: &Exchange, with: &With<'_>, answer: &Ans
         secret.len() >= MIN_SECRET && folded.contains(secret.as_str())
     };
     secrets.iter().any(plain) || Needles::new(secrets.iter().copied()).found_in(text.as_bytes())
+}
+
+/// Longest answer whose words are told.
+const MAX_WORDS: usize = 16 * 1024;
+
+/// The code and the message in an answer whose form nobody declared: what stands at its top under a name that says so.
+/// Answers are searched for secrets before.
+pub(super) fn words(body: &[u8]) -> String {
+    if body.len() > MAX_WORDS {
+        return String::new();
+    }
+    let Ok(Value::Object(fields)) = serde_json::from_slice::<Value>(body) else { return String::new() };
+    let telling = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        ["code", "message", "error", "description"].iter().any(|word| name.contains(word))
+    };
+    let said = fields.iter().filter(|(name, _)| telling(name)).filter_map(|(_, value)| scalar(value));
+    said.map(|text| tell(&text)).collect::<Vec<_>>().join(": ")
 }
 
 /// What may be told of a platform's words: no control characters, no long texts, and nothing that could be a token.

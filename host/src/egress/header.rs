@@ -5,7 +5,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::error::SendError;
+use super::{error::SendError, named::Leave};
 
 /// Of one request.
 const MAX_HEADERS: usize = 64;
@@ -42,6 +42,12 @@ fn of_transport(name: &str) -> bool {
     TRANSPORT.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
 }
 
+/// Whether a header could never be a guest's: of the transport, or where credentials go.
+pub(super) fn is_reserved(name: &str) -> bool {
+    let spelled = name.replace('_', "-");
+    of_transport(&spelled) || matches!(spelled.as_str(), "authorization" | "cookie" | "cookie2")
+}
+
 /// Whether a recipe may set this header. Names stand in lower case.
 pub(super) fn may_be_set_by_recipe(name: &str) -> bool {
     HeaderName::from_lowercase(name.as_bytes()).is_ok() && !of_transport(&name.replace('_', "-"))
@@ -61,13 +67,29 @@ pub(super) fn of_guest<'a>(
         let parsed =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| SendError::denied("a header's name is not a name"))?;
         let spelled = parsed.as_str().replace('_', "-");
-        let credential = matches!(spelled.as_str(), "authorization" | "cookie" | "cookie2");
-        if credential || of_transport(&spelled) || reserved.clone().any(|own| own.replace('_', "-") == spelled) {
+        if is_reserved(&spelled) || reserved.clone().any(|own| own.replace('_', "-") == spelled) {
             return Err(SendError::denied(format!("the header `{parsed}` is not the connector's to set")));
         }
         let value = HeaderValue::from_str(value)
             .map_err(|_| SendError::denied(format!("the value of the header `{parsed}` holds forbidden characters")))?;
         map.append(parsed, value);
+    }
+    Ok(map)
+}
+
+/// The guest's headers of a request to an address that an answer named.
+pub(super) fn of_named<'a>(
+    headers: &[(String, String)],
+    reserved: impl Iterator<Item = &'a str> + Clone,
+    leave: &Leave,
+) -> Result<HeaderMap, SendError> {
+    let map = of_guest(headers, reserved)?;
+    for (name, value) in &map {
+        if !value.to_str().is_ok_and(|value| leave.allows(name.as_str(), value)) {
+            return Err(SendError::denied(format!(
+                "the header `{name}` of a request to an address that an answer named has a value that the answer did not name"
+            )));
+        }
     }
     Ok(map)
 }

@@ -2,8 +2,8 @@
 //!
 //! A recipe says how the host gets a credential and to which requests it adds it; it holds no code. Reading one checks
 //! its form (unknown fields and unreadable templates are refused), [`Recipe::validate`] its meaning. Both happen when a
-//! connector is installed, so that nothing of it can fail later but the platform. Some fields are read and then
-//! refused with a message that says so: a later host will know them.
+//! connector is installed, so that nothing of it can fail later but the platform. `redirects` is read and then refused
+//! with a message that says so: a later host will know it.
 
 pub mod origin;
 pub mod validate;
@@ -40,12 +40,12 @@ pub struct Recipe {
     /// How long a grant lives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime: Option<Lifetime>,
-    /// How to prolong a grant. (Refused by this host.)
+    /// How to prolong a grant; where it fails, another one is acquired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub renew: Option<Step>,
-    /// How to give a grant back. (Refused by this host.)
+    pub renew: Option<ExchangeStep>,
+    /// How to give a grant back when nobody needs it any more. Best effort.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<Step>,
+    pub release: Option<ExchangeStep>,
     /// What the credential adds to which requests.
     pub apply: Apply,
     /// Answers that mean "get a new grant". Any of them.
@@ -80,10 +80,49 @@ pub struct Cases {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// A signed token. (Refused by this host.)
-    Jwt(Value),
+    /// A signed token.
+    Jwt(Box<Jwt>),
     /// A request to a token endpoint.
     Exchange(Box<Exchange>),
+}
+
+/// A step that can only be a request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeStep {
+    /// The request.
+    pub exchange: Box<Exchange>,
+}
+
+/// A token that the host signs with a key of the connection. It adds `iat` and `exp`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jwt {
+    /// `RS256`.
+    pub alg: String,
+    /// What it is signed with.
+    pub key: Key,
+    /// Texts; only here `key.spki_sha256` has a value.
+    pub claims: BTreeMap<String, Template>,
+    /// Seconds from `iat` to `exp`.
+    pub ttl: u64,
+    /// Seconds that `iat` lies back, for platforms whose clock is behind.
+    #[serde(default)]
+    pub skew: u64,
+    /// Its name in `grant`. Always a secret.
+    #[serde(rename = "as")]
+    pub name: String,
+}
+
+/// A private key, by the secret properties that hold it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// The PEM text.
+    pub pem: String,
+    /// What it is encrypted with, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<String>,
 }
 
 /// A request whose answer fills `grant.*`. The guest sees neither.
@@ -102,7 +141,7 @@ pub struct Exchange {
     /// Headers.
     #[serde(default)]
     pub headers: BTreeMap<String, Template>,
-    /// Basic authentication.
+    /// Basic authentication; left out when its user is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic: Option<Basic>,
     /// Form body; a key that ends in `?` is dropped when its value is empty.
@@ -197,7 +236,7 @@ pub struct Condition {
     /// What may stand there. Numbers and their text are the same.
     #[serde(default, rename = "in")]
     pub any_of: Vec<Value>,
-    /// What to do then.
+    /// What to do then; renew where nothing is said.
     #[serde(default, rename = "do", skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
 }
@@ -206,7 +245,7 @@ pub struct Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Prolong it. (Refused by this host.)
+    /// Prolong it, or get a new one where the recipe has no way to.
     Renew,
     /// Get a new one.
     Acquire,
@@ -227,9 +266,9 @@ pub struct Take {
     /// Whether it may be missing.
     #[serde(default)]
     pub optional: bool,
-    /// Whether it must survive a restart. (Refused by this host.)
-    #[serde(default)]
-    pub persist: bool,
+    /// The stored secret that it replaces, as a dotted path. Where the answer holds none, the stored one stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persist: Option<String>,
 }
 
 /// What a bad answer of an exchange means.
@@ -307,9 +346,26 @@ pub struct Target {
     /// Whether redirects are followed. (Refused by this host.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirects: Option<Value>,
-    /// Addresses that an answer names. (Refused by this host.)
-    #[serde(default, rename = "from-response", skip_serializing_if = "Option::is_none")]
-    pub from_response: Option<Value>,
+    /// Addresses that the answers to these requests name.
+    #[serde(default, rename = "fromResponse", skip_serializing_if = "Option::is_none")]
+    pub from_response: Option<FromResponse>,
+}
+
+/// Leave to fetch what an answer points to: a GET of exactly that URL, without credential and body, by the operation
+/// that got the answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FromResponse {
+    /// JSON pointer to the URLs; the segment `*` stands for every element.
+    pub at: String,
+    /// What their hosts end with, beginning with a dot. The connection's own host always fits, with whatever port.
+    pub host_suffixes: Vec<String>,
+    /// JSON pointers to texts, or to objects of texts, in the same answer: values that headers of the request may have.
+    #[serde(default)]
+    pub header_values: Vec<String>,
+    /// Headers that it may have with just this value, by their names in lower case.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// A body that is a JSON object with one statement in it.
@@ -320,6 +376,20 @@ pub struct BodyRule {
     pub at: String,
     /// What it may begin with.
     pub verbs: Vec<String>,
+    /// What must not stand in it outside of single-quoted texts, in whatever case.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Where a backslash escapes. None: nobody says, and the statement must be a single one either way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backslash: Option<Backslash>,
+}
+
+/// Where a backslash escapes the character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backslash {
+    /// In single-quoted texts; names in double quotes take it as it is.
+    Texts,
 }
 
 impl Recipe {
@@ -333,10 +403,17 @@ impl Recipe {
     }
 
     pub(super) fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        self.acquire.iter().chain(&self.renew).chain(&self.release).filter_map(|step| match step {
+        let steps = self.acquire.iter().filter_map(|step| match step {
             Step::Exchange(exchange) => Some(&**exchange),
             Step::Jwt(_) => None,
-        })
+        });
+        steps.chain([&self.renew, &self.release].into_iter().flatten().map(|step| &*step.exchange))
+    }
+
+    /// The stored secrets that the platform may replace.
+    #[must_use]
+    pub fn persisted(&self) -> BTreeSet<&str> {
+        self.exchanges().flat_map(|e| e.take.values()).filter_map(|take| take.persist.as_deref()).collect()
     }
 }
 

@@ -1,14 +1,17 @@
 //! Which requests are allowed: the connector's declarations and the credential's scope, with the connection's values in
 //! place. What matches nothing is refused.
 
-use ::url::Url;
+use std::sync::Arc;
+
+use ::url::{Host, Url};
 use serde_json::Value;
 
 use super::{
+    approval::{self, ApprovedOrigin},
     context,
     error::{SendError, SendErrorKind},
     recipe::{
-        BodyRule, Target,
+        BodyRule, FromResponse, Recipe, Target,
         origin::{ExchangeUrl, Origin as Declared},
     },
     statement,
@@ -17,11 +20,12 @@ use super::{
 use crate::model::connection::Address;
 
 /// What a connection's declared origins come to.
+#[derive(Clone)]
 pub(super) struct Places {
     connection: Url,
     origin: Origin,
-    /// Foreign origins that the operator approved.
-    approved: Vec<Origin>,
+    /// What the operator approved besides it.
+    approved: Vec<ApprovedOrigin>,
     /// Whether this connection may go without TLS.
     insecure: bool,
 }
@@ -32,6 +36,7 @@ pub(super) struct Rule {
     paths: Vec<String>,
     methods: Vec<String>,
     body: Option<BodyRule>,
+    from_response: Option<Arc<FromResponse>>,
 }
 
 /// Why no rule allows a request.
@@ -44,7 +49,7 @@ pub(super) enum Outside {
 
 impl Places {
     /// `allow_insecure` is the operator's word; the address holds the connection's.
-    pub(super) fn new(address: &Address, approved: &[String], allow_insecure: bool) -> Result<Self, SendError> {
+    pub(super) fn new(address: &Address, approved: &[ApprovedOrigin], allow_insecure: bool) -> Result<Self, SendError> {
         let invalid =
             || SendError::new(SendErrorKind::InvalidConfig, "the connection's host name or port is not valid");
         let connection = Url::parse(&address.to_string()).map_err(|_| invalid())?;
@@ -59,8 +64,7 @@ impl Places {
                 .for_operator(format!("{origin} needs: [egress] allow_insecure_http = true")));
         }
         let insecure = address.insecure && allow_insecure;
-        let approved = approved.iter().filter_map(|text| Origin::of(&Url::parse(text).ok()?)).collect();
-        Ok(Self { connection, origin, approved, insecure })
+        Ok(Self { connection, origin, approved: approved.to_vec(), insecure })
     }
 
     /// The connection's own.
@@ -72,7 +76,7 @@ impl Places {
     fn resolve(&self, declared: &Declared, config: &Value) -> Result<Option<Origin>, SendError> {
         match declared {
             Declared::Connection => Ok(Some(self.origin.clone())),
-            Declared::Literal(text) => self.foreign(text).map(Some),
+            Declared::Literal(text) => self.foreign(text).map(|url| Origin::of(&url)),
             Declared::Config(property) => Ok(self.configured(property, config)?.and_then(|url| Origin::of(&url))),
         }
     }
@@ -89,9 +93,7 @@ impl Places {
                 url.set_path(path);
                 Some(Ok(url))
             }
-            ExchangeUrl::Literal(text) => {
-                Some(self.foreign(text).and_then(|_| Url::parse(text).map_err(|_| self.not_approved(text))))
-            }
+            ExchangeUrl::Literal(text) => Some(self.foreign(text)),
             ExchangeUrl::Config(property) => self.configured(property, config).transpose(),
         });
         found.unwrap_or_else(|| {
@@ -99,16 +101,34 @@ impl Places {
         })
     }
 
-    fn foreign(&self, text: &str) -> Result<Origin, SendError> {
-        let origin = Url::parse(text).ok().and_then(|url| Origin::of(&url));
-        origin
-            .filter(|origin| *origin == self.origin || self.approved.contains(origin))
-            .ok_or_else(|| self.not_approved(text))
+    /// Whether every place is approved that a recipe sends secrets to.
+    pub(super) fn check(&self, recipe: &Recipe, config: &Value) -> Result<(), SendError> {
+        recipe.exchanges().try_for_each(|exchange| self.exchange(exchange.url.iter(), config).map(drop))
     }
 
-    fn not_approved(&self, text: &str) -> SendError {
-        SendError::denied("the connector names a host that was not approved for it")
-            .for_operator(format!("{text} is not among the origins that were approved for this connector"))
+    /// Whether an answer may name an address there.
+    pub(super) fn may_be_named(&self, origin: &Origin, suffixes: &[String]) -> bool {
+        let below = |domain: &str| suffixes.iter().any(|s| domain.len() > s.len() && domain.ends_with(s.as_str()));
+        let host = origin.host() == self.origin.host() || matches!(origin.host(), Host::Domain(d) if below(d));
+        host && (!origin.insecure() || self.insecure)
+    }
+
+    /// A URL that the connector's descriptor names.
+    fn foreign(&self, text: &str) -> Result<Url, SendError> {
+        let invalid = || SendError::denied("the connector names a place that is not a URL");
+        let url = Url::parse(text).map_err(|_| invalid())?;
+        self.approved(&url, SendErrorKind::Denied, "the connector").map(|()| url)
+    }
+
+    fn approved(&self, url: &Url, kind: SendErrorKind, by: &str) -> Result<(), SendError> {
+        let invalid = || SendError::new(kind, format!("{by} names a place without a host"));
+        let origin = Origin::of(url).ok_or_else(invalid)?;
+        if origin == self.origin || self.approved.iter().any(|approved| approved.covers(&origin)) {
+            return Ok(());
+        }
+        let text = format!("{by} names {origin}, to which the operator of this host has not approved to send secrets");
+        let line = approval::config_line([&origin]);
+        Err(SendError::new(kind, text).for_operator(format!("to approve {origin}: {line}")))
     }
 
     /// A configuration value that is a URL; none where it is missing or empty.
@@ -120,10 +140,11 @@ impl Places {
             return Err(invalid("must be a URL without user and fragment"));
         }
         match url.scheme() {
-            "https" => Ok(Some(url)),
-            "http" if self.insecure => Ok(Some(url)),
-            _ => Err(invalid("must be an `https://` URL")),
+            "https" => {}
+            "http" if self.insecure => {}
+            _ => return Err(invalid("must be an `https://` URL")),
         }
+        self.approved(&url, SendErrorKind::InvalidConfig, &format!("`{property}`")).map(|()| Some(url))
     }
 }
 
@@ -138,6 +159,7 @@ impl Rule {
                     paths: target.paths.clone(),
                     methods: target.methods.clone(),
                     body: target.body.clone(),
+                    from_response: target.from_response.clone().map(Arc::new),
                 });
             }
         }
@@ -168,6 +190,12 @@ pub(super) fn allows(
     Err(outside)
 }
 
+/// What an answer to this request may name.
+pub(super) fn names(rules: &[Rule], method: &str, url: &Url, origin: &Origin) -> Option<Arc<FromResponse>> {
+    let matching = rules.iter().filter(|rule| rule.matches(method, url.path(), origin));
+    matching.filter_map(|rule| rule.from_response.clone()).next()
+}
+
 /// Whether the text matches the pattern, in which `*` is any characters, none included. Takes time proportional to the
 /// product of their lengths at worst.
 pub(super) fn glob(pattern: &str, text: &str) -> bool {
@@ -192,7 +220,8 @@ mod tests {
 
     fn places(insecure: bool) -> Places {
         let address = Address { insecure, hostname: "h.example".into(), port: if insecure { 80 } else { 443 } };
-        Places::new(&address, &["https://login.example".into()], true).unwrap()
+        let approved = ["https://login.example", "https://*.idp.example", "http://idp.example"];
+        Places::new(&address, &approved.map(|text| text.parse().unwrap()), true).unwrap()
     }
 
     fn target(origin: &str, paths: &[&str], methods: &[&str]) -> Target {
@@ -262,7 +291,7 @@ mod tests {
         assert!(allowed(&rule("https://login.example").unwrap(), "GET", "https://login.example/a"));
         let error = rule("https://evil.example").err().unwrap();
         assert_eq!(error.kind, SendErrorKind::Denied);
-        assert!(!error.message.contains("evil") && error.operator.unwrap().contains("https://evil.example"));
+        assert!(error.operator.unwrap().ends_with("[egress] approved_origins = [\"https://evil.example\"]"));
         let urls = |text: &str| [ExchangeUrl::try_from(text.to_owned()).unwrap()];
         assert!(places(false).exchange(urls("https://evil.example/token").iter(), &Value::Null).is_err());
         let url = places(false).exchange(urls("https://login.example/token").iter(), &Value::Null).unwrap();
@@ -279,11 +308,44 @@ mod tests {
         };
         assert_eq!(place(false, Value::Null).unwrap(), "https://h.example/token");
         assert_eq!(place(false, "".into()).unwrap(), "https://h.example/token");
-        assert_eq!(place(false, "https://idp.example/t?a=b".into()).unwrap(), "https://idp.example/t?a=b");
+        assert_eq!(place(false, "https://login.example/t?a=b".into()).unwrap(), "https://login.example/t?a=b");
         assert_eq!(place(true, "http://idp.example/t".into()).unwrap(), "http://idp.example/t");
+        assert_eq!(place(false, "https://a.idp.example/t".into()).unwrap(), "https://a.idp.example/t");
+        let error = place(false, "https://evil.example:8443/t".into()).unwrap_err();
+        assert_eq!(error.kind, SendErrorKind::InvalidConfig);
+        assert!(error.operator.unwrap().ends_with("[egress] approved_origins = [\"https://evil.example:8443\"]"));
         for bad in ["http://idp.example/t", "https://u:p@idp.example/t", "file:///t", "idp.example", "https://i/#f"] {
             assert_eq!(place(false, bad.into()).unwrap_err().kind, SendErrorKind::InvalidConfig, "{bad}");
         }
+    }
+
+    #[test]
+    fn answers_may_name_the_own_host_and_what_ends_as_declared() {
+        let named = |insecure: bool, raw: &str| {
+            let suffixes = [".store.example".to_owned(), ".blob.core.example".to_owned()];
+            places(insecure).may_be_named(&url::canonical(raw).unwrap().1, &suffixes)
+        };
+        for good in [
+            "https://h.example/x",
+            "https://h.example:8443/x",
+            "https://bucket.store.example/x?sig=a",
+            "https://a.b.store.example:444/x",
+            "https://Bucket.Blob.Core.example/x",
+        ] {
+            assert!(named(false, good), "{good}");
+        }
+        for bad in [
+            "https://store.example/x",
+            "https://evilstore.example/x",
+            "https://bucket.store.example.evil.example/x",
+            "https://sub.h.example/x",
+            "https://10.0.0.1/x",
+            "http://h.example/x",
+            "http://bucket.store.example/x",
+        ] {
+            assert!(!named(false, bad), "{bad}");
+        }
+        assert!(named(true, "http://bucket.store.example/x") && named(true, "http://h.example:81/x"));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A connection's way out: its origin, its credential, its pool, shared by all operations on it.
 //!
 //! Two connections share nothing but the policy and the root certificates. A session is dropped with its last
-//! operation, and everything that the platform issued with it; nothing of it is written to disk, so a crash loses
-//! nothing that could not be fetched again.
+//! operation, and everything that the platform issued with it. Nothing of it is written to disk but a secret that the
+//! platform put in the place of a stored one, so a crash loses nothing else that could not be fetched again.
 
 mod admit;
 mod answer;
@@ -12,30 +12,43 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Instant,
+    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use ipnet::IpNet;
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::task::TaskTracker;
 
-pub use super::error::{SendError, SendErrorKind};
 use super::{
     address::AddressFilter,
+    approval::ApprovedOrigin,
     client,
     context::Context,
-    credential::Credential,
+    credential::{Credential, Equipment},
     error::Told,
+    keep::Keep,
     recipe::{Recipe, Target},
     retry::Pacing,
     scope::{Places, Rule},
+    signing::Openings,
     template::MAX_RENDERED,
     vault::Secrets,
     wire::Wire,
 };
-use crate::model::{connection::Address, id::ConnectionId};
+pub use super::{
+    error::{SendError, SendErrorKind},
+    named::Named,
+};
+use crate::{
+    clock::Clock,
+    model::{connection::Address, id::ConnectionId},
+};
 
 /// What the operator allows.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +57,8 @@ pub struct Policy {
     pub allow_cidrs: Vec<IpNet>,
     /// Whether connections may go without TLS.
     pub allow_insecure_http: bool,
+    /// Where secrets may go besides the connections' own origins.
+    pub approved_origins: Vec<ApprovedOrigin>,
 }
 
 /// The way out of the whole host: policy, TLS, and the sessions of the connections.
@@ -52,11 +67,24 @@ pub struct Egress {
     shared: Arc<Shared>,
 }
 
+/// What the host gives its way out.
+#[derive(Clone, Default)]
+pub struct Surroundings {
+    /// The time, for tokens that are signed here.
+    pub clock: Clock,
+    /// Where secrets are kept that platforms replace. None: they live as long as the session.
+    pub keep: Option<Arc<dyn Keep>>,
+}
+
 struct Shared {
     policy: Policy,
+    surroundings: Surroundings,
     filter: Arc<AddressFilter>,
     tls: rustls::ClientConfig,
     pacing: Pacing,
+    openings: Openings,
+    /// What outlives the requests that began it: storing a secret, giving a grant back.
+    tasks: TaskTracker,
     /// The sessions that somebody uses, with the revision of their connection.
     sessions: Mutex<HashMap<ConnectionId, (u64, Weak<Session>)>>,
 }
@@ -70,6 +98,9 @@ pub struct SessionSpec {
     /// A registered connection and its revision: its operations share one session, which a new revision replaces.
     /// None for a payload that is only tested.
     pub connection: Option<(ConnectionId, u64)>,
+    /// The registered connection whose stored secret is replaced when the platform replaces the one used here. None for
+    /// a payload that nothing is stored of.
+    pub keep: Option<ConnectionId>,
     /// `connection.origin` of the recipes.
     pub address: Address,
     /// `config.*` of the recipes: the payload's `connection` object without secrets.
@@ -80,9 +111,6 @@ pub struct SessionSpec {
     pub recipe: Recipe,
     /// What the connector declared it reaches: anything else is refused, with or without a credential.
     pub reach: Vec<Target>,
-    /// Origins outside the connection's own that the operator approved for this connector, of those that
-    /// [`foreign_origins`](super::recipe::foreign_origins) tells.
-    pub approved: Vec<String>,
 }
 
 /// One connection's way out. Dropped with its last operation, together with its grants.
@@ -93,7 +121,9 @@ pub struct Session {
     reach: Vec<Rule>,
     /// Which of it carries the credential.
     scope: Vec<Rule>,
-    credential: Credential,
+    credential: Arc<Credential>,
+    /// Where the grant is given back from.
+    runtime: Option<Handle>,
     wire: Wire,
     pacing: Pacing,
     permits: Arc<Semaphore>,
@@ -113,6 +143,34 @@ pub struct Budget {
     pub requests: std::sync::atomic::AtomicU64,
     /// Bytes of answers, as they came over the wire after decompression.
     pub bytes: std::sync::atomic::AtomicU64,
+    /// Addresses that answers named.
+    pub named: Named,
+}
+
+/// Longest answer in the host's own conversations.
+const MAX_OWN_RESPONSE: usize = 1 << 20;
+
+/// Repeats in one of them.
+const OWN_RETRIES: u32 = 5;
+
+impl Budget {
+    /// For what the host does by itself, within this time.
+    pub(super) fn of_host(time: Duration) -> Self {
+        Self {
+            deadline: Instant::now() + time,
+            max_response: MAX_OWN_RESPONSE,
+            retries: OWN_RETRIES.into(),
+            requests: 0.into(),
+            bytes: 0.into(),
+            named: Named::default(),
+        }
+    }
+
+    /// Counts what was used elsewhere for this operation.
+    pub(super) fn also(&self, other: &Self) {
+        self.requests.fetch_add(other.requests.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.bytes.fetch_add(other.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
 }
 
 /// A request of a guest, as it came through the contract.
@@ -158,14 +216,36 @@ pub struct OpenResponse {
 }
 
 impl Egress {
-    /// A way out under this policy.
+    /// A way out under this policy, with nothing around it.
     pub fn new(policy: Policy) -> anyhow::Result<Self> {
-        Ok(Self::with(policy, client::tls()?, Pacing::default()))
+        Self::within(policy, Surroundings::default())
     }
 
-    fn with(policy: Policy, tls: rustls::ClientConfig, pacing: Pacing) -> Self {
+    /// A way out under this policy.
+    pub fn within(policy: Policy, surroundings: Surroundings) -> anyhow::Result<Self> {
+        Ok(Self::with(policy, surroundings, client::tls()?, Pacing::default()))
+    }
+
+    fn with(policy: Policy, surroundings: Surroundings, tls: rustls::ClientConfig, pacing: Pacing) -> Self {
         let filter = Arc::new(AddressFilter::new(policy.allow_cidrs.clone()));
-        Self { shared: Arc::new(Shared { policy, filter, tls, pacing, sessions: Mutex::default() }) }
+        let shared = Shared {
+            policy,
+            surroundings,
+            filter,
+            tls,
+            pacing,
+            openings: Openings::default(),
+            tasks: TaskTracker::new(),
+            sessions: Mutex::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Waits until what outlives its requests is done: secrets that are being stored, grants that are given back. For
+    /// the host's end, when no operation runs any more.
+    pub async fn finished(&self) {
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
     }
 
     /// What the operator allows.
@@ -194,7 +274,9 @@ impl Shared {
     fn open(&self, spec: SessionSpec) -> Result<Session, SendError> {
         let told = Told::new(spec.connection.map(|(id, _)| id));
         let open = || {
-            let places = Places::new(&spec.address, &spec.approved, self.policy.allow_insecure_http)?;
+            let policy = &self.policy;
+            let places = Places::new(&spec.address, &policy.approved_origins, policy.allow_insecure_http)?;
+            places.check(&spec.recipe, &spec.config)?;
             let reach = Rule::all(&spec.reach, &places, &spec.config)?;
             let scope = Rule::all(&spec.recipe.apply.to, &places, &spec.config)?;
             Ok((places, reach, scope))
@@ -206,14 +288,27 @@ impl Shared {
         if spec.secrets.0.values().any(|secret| secret.len() > MAX_RENDERED) {
             return Err(SendError::new(SendErrorKind::InvalidConfig, "a secret is longer than 64 KiB"));
         }
+        let keep = self.surroundings.keep.clone().zip(spec.keep);
+        let revision = spec.connection.map(|(_, revision)| revision);
+        let wire = Wire { client, filter: Arc::clone(&self.filter) };
+        let equipment = Equipment {
+            places: places.clone(),
+            wire: wire.clone(),
+            pacing: self.pacing,
+            clock: self.surroundings.clock.clone(),
+            openings: self.openings.clone(),
+            tasks: self.tasks.clone(),
+            keep: keep.map(|(keep, connection)| (keep, connection, revision)),
+        };
         let context = Context::new(places.origin().to_string(), spec.config, spec.secrets, &spec.recipe.lets);
         Ok(Session {
             address: spec.address,
             places,
             reach,
             scope,
-            credential: Credential::new(spec.recipe, context),
-            wire: Wire { client, filter: Arc::clone(&self.filter) },
+            credential: Arc::new(Credential::new(spec.recipe, context, equipment)),
+            runtime: Handle::try_current().ok(),
+            wire,
             pacing: self.pacing,
             permits: Arc::new(Semaphore::new(IN_FLIGHT)),
             told,
@@ -228,6 +323,18 @@ impl Session {
         &self.address
     }
 
+    /// The secrets as they are now, where the platform has replaced any since the session began, with the names of those
+    /// that are not stored.
+    pub async fn rotated(&self) -> Option<(Secrets, Vec<String>)> {
+        self.credential.rotated().await
+    }
+
+    /// What the operator was told last about a request that failed: for people who try a connection.
+    #[must_use]
+    pub fn last_told(&self) -> Option<String> {
+        self.told.last()
+    }
+
     /// Sends a request through all checks and waits for the whole answer.
     pub async fn send(&self, request: Request, budget: &Budget) -> Result<Response, SendError> {
         self.whole(request, budget).await.inspect_err(|error| self.told.tell(error))
@@ -237,6 +344,14 @@ impl Session {
     /// until it is dropped.
     pub async fn open(&self, request: Request, budget: &Budget) -> Result<OpenResponse, SendError> {
         self.streamed(request, budget).await.inspect_err(|error| self.told.tell(error))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(runtime) = &self.runtime {
+            self.credential.release(runtime);
+        }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The host does not know the platform's dialect, so a statement is read in every dialect at once: whether a backslash
 //! escapes, whether `//` and `#` begin a comment, whether dollars and brackets quote, whether comments nest. It passes
-//! only if it is one whole statement in all of them, so that no reading of it hides a second one.
+//! only if it is one whole statement in all of them, so that no reading of it hides a second one. Words that it must not
+//! hold are looked for in whatever any of them takes for something else than a single-quoted text.
 
 use std::collections::HashSet;
 
@@ -12,7 +13,7 @@ use serde::{
 };
 use serde_json::Value;
 
-use super::recipe::BodyRule;
+use super::recipe::{Backslash, BodyRule};
 
 /// Bits of a dialect.
 const BACKSLASH: u8 = 1;
@@ -26,7 +27,7 @@ const SPACED_DASHES: u8 = 64;
 const DIALECTS: u8 = 128;
 
 /// Longest statement that is looked at.
-const MAX_STATEMENT: usize = 64 * 1024;
+const MAX_STATEMENT: usize = 128 * 1024;
 
 /// Whether the body is what the rule asks for, or why not.
 pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static str> {
@@ -36,7 +37,7 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
         return Err("the body holds no statement where the credential's scope expects one");
     };
     if statement.len() > MAX_STATEMENT {
-        return Err("the statement is longer than 64 KiB");
+        return Err("the statement is longer than 128 KiB");
     }
     let text = statement.trim_start_matches([' ', '\t', '\r', '\n']);
     let verb = text.find(|c: char| !c.is_ascii_alphabetic()).map_or(text, |end| &text[..end]);
@@ -45,22 +46,73 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
     if !whole_word || !rule.verbs.iter().any(|allowed| allowed.eq_ignore_ascii_case(verb)) {
         return Err("the statement begins with a verb outside the credential's scope");
     }
-    if (0..DIALECTS).all(|dialect| is_single(text.as_bytes(), dialect)) {
-        Ok(())
-    } else {
-        Err("the body must hold one statement that no dialect of SQL could read as several")
+    let mut outside = Outside::none_of(text);
+    let escapes = |quote: u8| match rule.backslash {
+        None => quote != b'`',
+        Some(Backslash::Texts) => quote == b'\'',
+    };
+    if !dialects(text).all(|dialect| is_single(text.as_bytes(), dialect, escapes, &mut outside)) {
+        return Err("the body must hold one statement that no dialect of SQL could read as several");
+    }
+    if !rule.without.is_empty() && outside.hold(text, &rule.without) {
+        return Err("the statement holds a word that the credential's scope forbids");
+    }
+    Ok(())
+}
+
+/// The dialects that differ in this text: those without the bits of which nothing stands in it read it as others do.
+fn dialects(text: &str) -> impl Iterator<Item = u8> {
+    let bits = [
+        (BACKSLASH, "\\"),
+        (SLASHES, "//"),
+        (HASH, "#"),
+        (DOLLARS, "$"),
+        (NESTED, "/*"),
+        (BRACKETS, "["),
+        (SPACED_DASHES, "--"),
+    ];
+    let present = bits.iter().filter(|(_, mark)| text.contains(mark)).fold(0, |all, (bit, _)| all | bit);
+    (0..DIALECTS).filter(move |dialect| dialect & !present == 0)
+}
+
+/// The bytes that stand outside of single-quoted texts in at least one dialect.
+struct Outside(Vec<bool>);
+
+impl Outside {
+    fn none_of(text: &str) -> Self {
+        Self(vec![false; text.len()])
+    }
+
+    fn add(&mut self, range: std::ops::Range<usize>) {
+        self.0[range].fill(true);
+    }
+
+    /// Whether one of the words stands there, in whatever case.
+    fn hold(&self, text: &str, words: &[String]) -> bool {
+        // Quotes are single bytes, so what is left out begins and ends between characters.
+        let bytes: Vec<u8> = text.bytes().zip(&self.0).map(|(byte, out)| if *out { byte } else { b'\'' }).collect();
+        let folded = folded(&String::from_utf8_lossy(&bytes));
+        // A name whose characters are written as numbers could be any name.
+        let numbered = folded.contains("u&\"") || folded.contains("u&'");
+        numbered || words.iter().any(|word| folded.contains(&self::folded(word)))
     }
 }
 
-/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed.
-fn is_single(text: &[u8], dialect: u8) -> bool {
+/// By way of upper case, which brings letters like the long s to their plain form.
+fn folded(text: &str) -> String {
+    text.to_uppercase().to_lowercase()
+}
+
+/// Whether nothing separates or chains statements outside quotes and comments, and all of those are closed. `escapes`:
+/// within which quotes a backslash may escape.
+fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &mut Outside) -> bool {
     let mut rest = text;
     while let Some(&byte) = rest.first() {
         let has = |bit: u8| dialect & bit != 0;
         let next = match byte {
             b';' | 0 => return false,
             b'-' if rest.starts_with(b"->>") => return false,
-            b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && byte != b'`'),
+            b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && escapes(byte)),
             b'[' if has(BRACKETS) => quoted(rest, b']', false),
             b'$' if has(DOLLARS) => dollars(rest),
             b'-' if rest.starts_with(b"--") && (!has(SPACED_DASHES) || spaced(&rest[2..])) => Some(line_end(rest)),
@@ -69,10 +121,11 @@ fn is_single(text: &[u8], dialect: u8) -> bool {
             b'/' if rest.starts_with(b"/*") => comment(&rest[2..], has(NESTED)),
             _ => Some(&rest[1..]),
         };
-        match next {
-            Some(next) => rest = next,
-            None => return false,
-        }
+        let Some(next) = next else { return false };
+        let (begin, end) = (text.len() - rest.len(), text.len() - next.len());
+        // The quotes themselves stay, so that what stands before a text and what stands after it never join.
+        outside.add(if byte == b'\'' { begin..begin + 1 } else { begin..end });
+        rest = next;
     }
     true
 }
@@ -180,10 +233,9 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = serde_json::Map::new();
-        let mut folded = HashSet::new();
+        let mut names = HashSet::new();
         while let Some((key, Strict(value))) = access.next_entry::<String, Strict>()? {
-            // By way of upper case, which brings letters like the long s to their plain form.
-            if !folded.insert(key.to_uppercase().to_lowercase()) {
+            if !names.insert(folded(&key)) {
                 return Err(A::Error::custom("a key occurs twice"));
             }
             map.insert(key, value);
@@ -197,7 +249,12 @@ mod tests {
     use super::*;
 
     fn rule() -> BodyRule {
-        BodyRule { at: "/statement".into(), verbs: vec!["SHOW".into(), "SELECT".into()] }
+        BodyRule {
+            at: "/statement".into(),
+            verbs: vec!["SHOW".into(), "SELECT".into()],
+            without: Vec::new(),
+            backslash: None,
+        }
     }
 
     fn passes(statement: &str) -> bool {
@@ -256,6 +313,79 @@ mod tests {
             "EXPLAIN SELECT 1",
         ] {
             assert!(!passes(statement), "{statement:?}");
+        }
+    }
+
+    #[test]
+    fn names_may_end_in_a_backslash_where_it_is_known_not_to_escape_there() {
+        let known = BodyRule { backslash: Some(Backslash::Texts), ..rule() };
+        let passes = |rule: &BodyRule, statement: &str| {
+            check(rule, Some(serde_json::json!({"statement": statement}).to_string().as_bytes())).is_ok()
+        };
+        for (statement, unknown, texts) in [
+            ("SHOW TABLES IN \"a\\\"", false, true),
+            ("SHOW TABLES IN \"a\\\".\"b;\"", false, true),
+            ("SHOW TABLES IN \"a\\\"; DROP TABLE t", false, false),
+            ("SHOW TABLES IN \"a\\\"; DROP TABLE \"t", false, false),
+            ("SELECT '\\'; DROP TABLE t --'", false, false),
+        ] {
+            assert_eq!((passes(&rule(), statement), passes(&known, statement)), (unknown, texts), "{statement}");
+        }
+    }
+
+    #[test]
+    fn forbidden_words_are_found_wherever_they_could_be_meant() {
+        let rule = BodyRule { without: vec!["SYSTEM$".into(), "identifier(".into()], ..rule() };
+        let passes = |statement: &str| {
+            check(&rule, Some(serde_json::json!({"statement": statement}).to_string().as_bytes())).is_ok()
+        };
+        for statement in [
+            "SELECT 1",
+            "SELECT 'SYSTEM$CANCEL_QUERY(1)'",
+            "SELECT 'it''s SYSTEM$X' FROM t",
+            "SELECT 'a', 'SYSTEM$X' FROM t",
+            "SELECT * FROM \"d\".\"system\" WHERE a = 'x'",
+            "SELECT 'a\\\\', 'SYSTEM$X'",
+            "SELECT 'SYS' || 'TEM$'",
+            "SELECT SYSTEM'$' FROM t",
+        ] {
+            assert!(passes(statement), "{statement}");
+        }
+        for statement in [
+            "SELECT SYSTEM$CANCEL_QUERY('x')",
+            "SELECT system$cancel_query('x')",
+            "SELECT \"SYSTEM$CANCEL_QUERY\"('x')",
+            "SELECT 1 /* SYSTEM$X */",
+            "SELECT 1 -- System$x",
+            "SELECT `SYSTEM$X`()",
+            "SELECT [SYSTEM$X]",
+            "SELECT $$ SYSTEM$X $$",
+            "SELECT 'a', SYSTEM$X, 'b'",
+            "SELECT '\\' SYSTEM$X, '",
+            "SELECT '\\'', SYSTEM$X, '\\''",
+            "SELECT 'a\\', SYSTEM$X, '",
+            "SELECT \"'\" SYSTEM$X \"'\"",
+            "SELECT /* ' */ SYSTEM$X /* ' */",
+            "SELECT \u{17f}y\u{17f}tem$x()",
+            "SELECT IDENTIFIER('SYSTEM$X')()",
+            "SELECT U&\"\\0053YSTEM$X\"()",
+            "SELECT u&\"x\"",
+        ] {
+            assert!(!passes(statement), "{statement}");
+        }
+    }
+
+    #[test]
+    fn long_statements_are_read_in_no_time() {
+        let rule = BodyRule { without: vec!["SYSTEM$".into()], ..rule() };
+        let names = |quote: &str| vec![format!("'a{quote}b'"); 8_000].join(", ");
+        for quote in ["", "\\\\", "''", "$", "//#--[/*"] {
+            let statement = format!("SELECT * FROM t WHERE a IN ({})", names(quote));
+            assert!(statement.len() < MAX_STATEMENT);
+            let body = serde_json::json!({"statement": statement}).to_string();
+            let begun = std::time::Instant::now();
+            assert_eq!(check(&rule, Some(body.as_bytes())), Ok(()), "{quote}");
+            assert!(begun.elapsed() < std::time::Duration::from_millis(500), "{quote} {:?}", begun.elapsed());
         }
     }
 

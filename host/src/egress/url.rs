@@ -37,6 +37,14 @@ impl Origin {
     pub(super) fn insecure(&self) -> bool {
         self.insecure
     }
+
+    pub(super) fn host(&self) -> &Host<String> {
+        &self.host
+    }
+
+    pub(super) fn differs_in_host_only(&self, other: &Self) -> bool {
+        (self.insecure, self.port) == (other.insecure, other.port)
+    }
 }
 
 impl fmt::Display for Origin {

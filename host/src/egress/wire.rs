@@ -20,6 +20,7 @@ const MAX_REQUESTS: u64 = 10_000;
 const MAX_BYTES: u64 = 4 << 30;
 
 /// A client and the filter that its resolver uses too.
+#[derive(Clone)]
 pub(super) struct Wire {
     pub(super) client: reqwest::Client,
     pub(super) filter: Arc<AddressFilter>,

@@ -123,12 +123,8 @@ mod tests {
         let partition =
             Partition { id: number.to_string(), scope: RemotePath::default(), payload: String::new(), weight };
         Task {
-            number,
-            work: Work::Read { partition, want_columns: false, second_look: false },
-            cursor: None,
             not_before: not_before.map(|s| Timestamp::from_second(s).expect("time")),
-            failures: 0,
-            restarts: 0,
+            ..Task::new(number, Work::Read { partition, want_columns: false, second_look: false })
         }
     }
 

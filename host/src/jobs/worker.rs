@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{Context, sync};
 use crate::{
-    connector::Connector,
+    connector::{Connector, guest_config},
     db::{
         DbError,
         jobs::{ClaimError, Claimed, JobEnd},
@@ -53,6 +54,8 @@ pub(super) struct Attempt {
     pub(super) claimed: Claimed,
     pub(super) connector: Arc<Connector>,
     pub(super) session: Arc<Session>,
+    /// As calls of the connector take it.
+    pub(super) config: Value,
 }
 
 /// Carries out a claimed job and records how that ended.
@@ -110,6 +113,8 @@ async fn attempt(context: Context, claimed: Claimed, shutdown: CancellationToken
 async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), Stopped> {
     match attempt.claimed.job.job_type {
         JobType::ObjectSync { .. } => sync::run(attempt, shutdown).await,
+        // They are never claimed: they end with the jobs that they stand for.
+        JobType::SettingsChange | JobType::SyncGroup => Ok(()),
     }
 }
 
@@ -120,8 +125,9 @@ async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped
         failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
     })?;
     let (connection, session) = session(&context, &connector, claimed.connection.id).await?;
+    let config = guest_config(&connection.config, &connection.options.filter);
     claimed.connection = connection;
-    Ok(Attempt { context, claimed, connector, session })
+    Ok(Attempt { context, claimed, connector, session, config })
 }
 
 /// The session, and the connection as it was when its secrets were read: it may have changed since the claim, and
@@ -136,7 +142,11 @@ async fn session(
     let secrets = context.vault.open(id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
     let session = connector
         .session(&context.egress, &connection, secrets)
-        .map_err(|error| failed(error.code.as_str(), error.message))?;
+        // The detail is the line of configuration that is missing.
+        .map_err(|error| {
+            let detail = error.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+            failed(error.code.as_str(), format!("{}{detail}", error.message))
+        })?;
     Ok((connection, session))
 }
 

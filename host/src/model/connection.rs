@@ -1,14 +1,16 @@
 //! A registered account.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
+    filter::Filter,
     id::{ConnectionId, PrincipalId},
     name::{ConnectionKey, Technology},
+    schedule::Schedule,
 };
 
 /// Where the platform listens: what must be unique among the connections of a technology (F10).
@@ -36,6 +38,13 @@ impl fmt::Display for Address {
 pub struct ConnectionOptions {
     /// Every sync also scans disabled objects.
     pub force_recursive_crawl: bool,
+    /// What of the account is listed.
+    pub filter: Filter,
+    /// Columns of objects without a fingerprint are taken for current for so long; none: every sync reads them.
+    pub columns_max_age: Option<Duration>,
+    /// When it is synced by itself. The store keeps it apart, beside when it was last due.
+    #[serde(skip)]
+    pub schedule: Schedule,
 }
 
 /// Who did something, as shown.
@@ -68,6 +77,9 @@ pub struct Connection {
     pub host_managed: Option<String>,
     /// Chosen behaviour.
     pub options: ConnectionOptions,
+    /// When its patterns last let in what they may have left out before: what was listed earlier is not known
+    /// completely.
+    pub widened_at: Option<Timestamp>,
     /// Counts changes.
     pub revision: u64,
     /// Who registered it.

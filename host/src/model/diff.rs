@@ -107,13 +107,15 @@ pub struct ColumnsCase<'a> {
     pub stored: Option<&'a str>,
     /// The fingerprint that was delivered.
     pub fingerprint: Option<&'a str>,
+    /// Whether they were read so lately that they count as current where there is no fingerprint.
+    pub recent: bool,
 }
 
 /// Decides about columns (D37, D40): delivered ones are always taken; others are asked for only where they are wanted and
 /// not proved to be the same.
 #[must_use]
 pub fn columns_step(case: ColumnsCase<'_>) -> ColumnsStep {
-    let proved = case.known && case.fingerprint.is_some() && case.stored == case.fingerprint;
+    let proved = case.known && case.stored == case.fingerprint && (case.fingerprint.is_some() || case.recent);
     match case {
         ColumnsCase { delivered: true, .. } => ColumnsStep::Compare,
         ColumnsCase { kind: Kind::TableLike, wanted: true, .. } if !proved => ColumnsStep::Ask,
@@ -340,11 +342,17 @@ mod tests {
             known: true,
             stored: Some("1"),
             fingerprint: Some("1"),
+            recent: false,
         };
+        let bare = ColumnsCase { fingerprint: None, stored: None, ..case };
         for (case, want) in [
             (case, ColumnsStep::Keep),
             (ColumnsCase { fingerprint: Some("2"), ..case }, ColumnsStep::Ask),
-            (ColumnsCase { fingerprint: None, stored: None, ..case }, ColumnsStep::Ask),
+            (bare, ColumnsStep::Ask),
+            (ColumnsCase { recent: true, ..bare }, ColumnsStep::Keep),
+            (ColumnsCase { recent: true, known: false, ..bare }, ColumnsStep::Ask),
+            (ColumnsCase { recent: true, fingerprint: Some("2"), ..case }, ColumnsStep::Ask),
+            (ColumnsCase { recent: true, fingerprint: None, ..case }, ColumnsStep::Ask),
             (ColumnsCase { known: false, ..case }, ColumnsStep::Ask),
             (ColumnsCase { known: false, wanted: false, ..case }, ColumnsStep::Keep),
             (ColumnsCase { known: false, kind: Kind::Other, ..case }, ColumnsStep::Keep),

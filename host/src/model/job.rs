@@ -68,14 +68,57 @@ pub enum JobType {
         /// Also scan disabled objects.
         force_recursive: bool,
     },
+    /// Stands for a change of settings: ends with the syncs that follow from it, at once where there are none.
+    SettingsChange,
+    /// Stands for syncs that were asked for together, and ends with the last of them.
+    SyncGroup,
+}
+
+/// Why a job was queued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Trigger {
+    /// Somebody asked for it.
+    #[default]
+    Request,
+    /// A connection was registered.
+    Registration,
+    /// Settings were changed.
+    Settings,
+    /// It was time.
+    Schedule,
+}
+
+impl Trigger {
+    /// The text of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Registration => "registration",
+            Self::Settings => "settings",
+            Self::Schedule => "schedule",
+        }
+    }
 }
 
 impl JobType {
+    /// Whether it stands for other jobs, and does nothing itself.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        match self {
+            Self::ObjectSync { .. } => false,
+            Self::SettingsChange | Self::SyncGroup => true,
+        }
+    }
+
     /// The text of the API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::ObjectSync { .. } => "objectSync",
+            Self::SettingsChange => "settingsChange",
+            Self::SyncGroup => "objectSyncGroup",
         }
     }
 }
@@ -103,8 +146,10 @@ pub struct SyncCounts {
     pub changed: BTreeMap<String, u64>,
     /// Objects marked missing.
     pub missing: BTreeMap<String, u64>,
-    /// Objects that were missing and are there again.
+    /// Objects that were missing or left out by the connector, and are there again.
     pub returned: BTreeMap<String, u64>,
+    /// Objects that pages carried and that are left out (D41). What a connector does not even ask for is not among them.
+    pub excluded: BTreeMap<String, u64>,
     /// Columns found on known tables, or with new ones.
     pub columns_added: u64,
     /// Columns whose type or nullability changed.
@@ -136,6 +181,12 @@ pub struct Job {
     pub bulk: BulkId,
     /// What it does.
     pub job_type: JobType,
+    /// Why it was queued.
+    pub trigger: Trigger,
+    /// The job that stands for it and others.
+    pub parent: Option<JobId>,
+    /// About how many objects it will see, where that is known.
+    pub expected: Option<u64>,
     /// The connection it works on.
     pub connection: ConnectionId,
     /// The object it was asked for.
@@ -195,6 +246,16 @@ pub struct Task {
     pub failures: u32,
     /// How often it was begun again because its cursor could not be read.
     pub restarts: u32,
+    /// Pages in a row that brought nothing.
+    pub idle: u32,
+}
+
+impl Task {
+    /// A task that has not begun.
+    #[must_use]
+    pub fn new(number: u64, work: Work) -> Self {
+        Self { number, work, cursor: None, not_before: None, failures: 0, restarts: 0, idle: 0 }
+    }
 }
 
 /// What a task does.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    filter::Exclusion,
     id::{ConnectionId, ObjectId},
     name::Technology,
     path::ObjectPath,
@@ -54,7 +55,7 @@ pub enum RemoteStatus {
     Present,
     /// A complete listing no longer had it, or had not an ancestor of it (D1).
     Missing,
-    /// Left out by the connection's patterns (D41).
+    /// Left out by the connection's patterns, or by the connector (D41).
     Excluded,
 }
 
@@ -93,8 +94,10 @@ pub struct ObjectView {
     pub namespace: String,
     /// What the platform tells.
     pub facts: Facts,
-    /// Its own mark or the nearest ancestor's.
+    /// Left out, where it or anything above it is; else its own mark or the nearest ancestor's.
     pub remote_status: RemoteStatus,
+    /// What leaves it out.
+    pub exclusion: Option<Exclusion>,
     /// Effective status, new-object rule, and where they come from.
     pub settings: EffectiveSettings,
     /// What is set on the object itself.

@@ -19,6 +19,8 @@ pub struct ScannedObject {
     pub fingerprint: Option<String>,
     /// None: not delivered. Empty: there are none.
     pub columns: Option<Vec<Column>>,
+    /// Why the connector leaves it out, where it does.
+    pub excluded: Option<String>,
 }
 
 /// A part of the listing that can be read by itself.

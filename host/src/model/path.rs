@@ -109,6 +109,11 @@ impl RemotePath {
         self.0.starts_with(&ancestor.0)
     }
 
+    /// The names from below the connection down.
+    pub fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().map(Ident::as_str)
+    }
+
     /// The path without its last segment; none for the connection itself.
     #[must_use]
     pub fn parent(&self) -> Option<Self> {
@@ -135,7 +140,7 @@ impl From<ObjectPath> for Vec<Ident> {
 }
 
 /// Whether a name can stand in a path without quotes.
-fn is_plain(name: &str) -> bool {
+pub(super) fn is_plain(name: &str) -> bool {
     name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
 }
 
@@ -169,40 +174,44 @@ impl FromStr for ObjectPath {
     type Err = InvalidPath;
 
     fn from_str(text: &str) -> Result<Self, InvalidPath> {
-        let mut names = Vec::new();
-        let mut rest = text.chars().enumerate().peekable();
-        loop {
-            let mut name = String::new();
-            if let Some(&(start, '"')) = rest.peek() {
-                rest.next();
-                loop {
-                    match rest.next() {
-                        Some((_, '"')) if matches!(rest.peek(), Some((_, '"'))) => {
-                            rest.next();
-                            name.push('"');
-                        }
-                        Some((_, '"')) => break,
-                        Some((_, c)) => name.push(c),
-                        None => return Err(InvalidPath::Syntax(start)),
+        Self::from_segments(split(text).map_err(InvalidPath::Syntax)?)
+    }
+}
+
+/// Names joined by dots, taken apart; the error is the character, from 0, at which the text is not well formed.
+pub(super) fn split(text: &str) -> Result<Vec<String>, usize> {
+    let mut names = Vec::new();
+    let mut rest = text.chars().enumerate().peekable();
+    loop {
+        let mut name = String::new();
+        if let Some(&(start, '"')) = rest.peek() {
+            rest.next();
+            loop {
+                match rest.next() {
+                    Some((_, '"')) if matches!(rest.peek(), Some((_, '"'))) => {
+                        rest.next();
+                        name.push('"');
                     }
-                }
-            } else {
-                while let Some(&(_, c)) = rest.peek() {
-                    if c == '.' || c == '"' {
-                        break;
-                    }
-                    name.push(c);
-                    rest.next();
+                    Some((_, '"')) => break,
+                    Some((_, c)) => name.push(c),
+                    None => return Err(start),
                 }
             }
-            names.push(name);
-            match rest.next() {
-                None => break,
-                Some((_, '.')) => {}
-                Some((at, _)) => return Err(InvalidPath::Syntax(at)),
+        } else {
+            while let Some(&(_, c)) = rest.peek() {
+                if c == '.' || c == '"' {
+                    break;
+                }
+                name.push(c);
+                rest.next();
             }
         }
-        Self::from_segments(names)
+        names.push(name);
+        match rest.next() {
+            None => return Ok(names),
+            Some((_, '.')) => {}
+            Some((at, _)) => return Err(at),
+        }
     }
 }
 

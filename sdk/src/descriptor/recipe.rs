@@ -287,6 +287,18 @@ pub struct BodyGuard {
     /// What must not occur in it outside of single-quoted texts, in whatever case: for functions that do more than read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// Where the platform's SQL takes a backslash as an escape. Unless given, a statement must be a single one whether it
+    /// is or not, so that a name in double quotes may not end in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backslash: Option<Backslash>,
+}
+
+/// Where a backslash escapes the character behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backslash {
+    /// In single-quoted texts; names in double quotes take it as it is.
+    Texts,
 }
 
 /// Answers of a kind: all that is given must fit.

@@ -1,6 +1,7 @@
 //! Registering, testing, reading and changing connections.
 
 use serde_json::{Value, json};
+use wharfinger::clock::Clock;
 use wharfinger_simulators::unity_catalog::{Names, Options, Shape, UnityCatalog};
 use wharfinger_tests::TestHost;
 
@@ -84,6 +85,35 @@ async fn a_test_tells_each_result_and_stores_nothing() {
     assert_eq!((bad.status.as_u16(), &bad.json["valid"]), (200, &json!(false)), "{}", bad.text);
     let all = host.client().post("/data/object/search", &json!({})).await.expect("all");
     assert_eq!(all.json["count"], 0, "{}", all.text);
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_endpoint_elsewhere_needs_the_operators_approval() {
+    let (platform, issuer) = (platform(12, Names::Plain).await, platform(13, Names::Plain).await);
+    let mut payload = platform.m2m_payload("Elsewhere");
+    let elsewhere = issuer.m2m_payload("x")["connection"]["oAuthClientConfig"]["authorityUrl"].clone();
+    payload["connection"]["oAuthClientConfig"]["authorityUrl"] = elsewhere;
+    let line = format!("[egress] approved_origins = [\"http://{}\"]", issuer.addr());
+
+    let host = TestHost::start().await.expect("host");
+    let refused = host.client().post("/data/connection", &payload).await.expect("asked");
+    assert_eq!((refused.status.as_u16(), refused.code()), (422, "invalid-config"), "{}", refused.text);
+    assert!(refused.json["hint"].as_str().is_some_and(|hint| hint.ends_with(&line)), "{}", refused.text);
+    let tested = host.client().post("/data/connection/test", &payload).await.expect("tested");
+    assert_eq!((tested.status.as_u16(), &tested.json["valid"]), (200, &json!(false)), "{}", tested.text);
+    assert!(tested.json["checks"][0]["hint"].as_str().is_some_and(|hint| hint.ends_with(&line)), "{}", tested.text);
+    host.client().register(&platform.m2m_payload("Own")).await.expect("its own host needs no approval");
+    let change = json!({"connection": payload["connection"]});
+    let changed = host.client().put("/data/connection/Own", &change).await.expect("asked");
+    assert_eq!((changed.status.as_u16(), changed.code()), (422, "invalid-config"), "{}", changed.text);
+    host.stop().await;
+
+    let approved = format!("http://{}", issuer.addr()).parse().expect("an origin");
+    let start = TestHost::start_with(Clock::system(), |config| config.egress.approved_origins = vec![approved]);
+    let host = start.await.expect("host");
+    // Simulators issue the same tokens, so what the one issues serves at the other.
+    host.client().register(&payload).await.expect("registered with the other's token");
     host.stop().await;
 }
 

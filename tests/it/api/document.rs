@@ -62,6 +62,12 @@ async fn answers_satisfy_their_schemas() {
             json!({ "recursive": true, "size": 2 }),
         ),
         (
+            Method::POST,
+            "/data/filter/{path}",
+            "/data/filter/Doc".into(),
+            json!({ "include": ["*.*"], "exclude": [["nobody"]] }),
+        ),
+        (
             Method::PUT,
             "/data/settings/{path}",
             format!("/data/settings/{table}?dryRun=true"),
@@ -77,6 +83,8 @@ async fn answers_satisfy_their_schemas() {
         (Method::POST, "/data/crawl/{path}", "/data/crawl/Doc".into(), json!({ "forceRecursive": true })),
         (Method::GET, "/jobs", format!("/jobs?bulkId={bulk}"), json!({})),
         (Method::GET, "/jobs/search", "/jobs/search?size=1".into(), json!({})),
+        (Method::GET, "/jobs/search", "/jobs/search?jobType=settingsChange".into(), json!({})),
+        (Method::GET, "/jobs/summary", "/jobs/summary".into(), json!({})),
         (Method::POST, "/jobs/statuses", "/jobs/statuses".into(), json!({ "jobIds": [id], "wait": 1 })),
         (Method::GET, "/jobs/{id}", format!("/jobs/{id}"), json!({})),
         (Method::POST, "/jobs/{id}/cancel", format!("/jobs/{id}/cancel"), json!({})),

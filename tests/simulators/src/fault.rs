@@ -1,20 +1,20 @@
 //! Faults by schedule: which request is hit, how often, and what happens to it.
 //!
 //! A rule counts the requests that match it, so "the third page of that schema" is one rule. At most one fault hits a
-//! request: the first rule that is due. The schedule knows requests only as text (`/path?query`).
+//! request: the first rule that is due. The schedule knows requests only as text, and no platform: how a model can change
+//! (`C`) and how an answer can be odd (`T`) are the platform's own types.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::unity_catalog::Change;
 use crate::wire::{Body, Outcome, Reply};
 
 /// What happens to a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Fault {
+pub enum Fault<C, T> {
     /// An error as the platform's own JSON, or as the given text.
     Status {
         /// HTTP status.
@@ -22,7 +22,7 @@ pub enum Fault {
         /// The header, as it is written.
         #[serde(default)]
         retry_after: Option<String>,
-        /// `error_code`; a number if it looks like one.
+        /// The platform's code; its usual one for the status otherwise.
         #[serde(default)]
         error_code: Option<String>,
         /// `message`.
@@ -50,46 +50,39 @@ pub enum Fault {
     Hang,
     /// The connection is reset before the answer.
     Reset,
-    /// The page is changed as the twist says.
-    Page {
+    /// The answer is odd in a way only this platform can be.
+    Twisted {
         /// How.
-        twist: Twist,
+        twist: T,
     },
     /// All tokens that were issued become invalid at once; then the request is answered.
     ExpireTokens,
     /// Nobody may use the container any more; then the request is answered.
     Revoke {
-        /// Catalog, or catalog and schema.
+        /// Its names from the top.
         path: Vec<String>,
     },
-    /// The metastore changes in the middle of the walk; then the request is answered.
+    /// What the platform holds changes in the middle of the walk; then the request is answered.
     Change {
         /// What changes.
-        change: Change,
+        change: C,
     },
 }
 
-/// How a page of a listing can be odd without being an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Twist {
-    /// No items, but a token that leads on to the same place.
-    EmptyPage,
-    /// The token that was sent comes back, for ever.
-    RepeatToken,
-    /// Neither list nor token: an empty object.
-    NoListKey,
-    /// Tables without `columns`.
-    NoColumns,
-    /// Enum values nobody has heard of.
-    UnknownEnums,
+/// An error that a rule asks for; every platform writes it in its own words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scheduled<'a> {
+    pub(crate) status: u16,
+    pub(crate) code: Option<&'a str>,
+    pub(crate) message: &'a str,
 }
 
 /// A fault and when it hits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Part of `/path?query`, as sent; empty for every request.
+pub struct Rule<C, T> {
+    /// Part of the request as text: `/path?query` as sent, and the statement where the platform takes statements; empty
+    /// for every request.
     #[serde(default)]
     pub on: String,
     /// The first matching request that is hit, from 1.
@@ -102,29 +95,24 @@ pub struct Rule {
     #[serde(default = "once")]
     pub times: Option<u64>,
     /// What happens.
-    pub fault: Fault,
+    pub fault: Fault<C, T>,
 }
 
 /// The rules in force, with what each has counted.
-#[derive(Debug, Default)]
-pub(crate) struct Schedule(Vec<Armed>);
+#[derive(Debug)]
+pub(crate) struct Schedule<C, T>(Vec<Armed<C, T>>);
 
 #[derive(Debug)]
-struct Armed {
-    rule: Rule,
+struct Armed<C, T> {
+    rule: Rule<C, T>,
     matched: u64,
     hit: u64,
 }
 
-impl Fault {
+impl<C, T> Fault<C, T> {
     /// 429 or 503 with `Retry-After`.
     pub fn busy(status: u16, retry_after_seconds: u64) -> Self {
-        Self::Status {
-            status,
-            retry_after: Some(retry_after_seconds.to_string()),
-            error_code: Some(if status == 429 { "REQUEST_LIMIT_EXCEEDED" } else { "TEMPORARILY_UNAVAILABLE" }.into()),
-            message: None,
-        }
+        Self::Status { status, retry_after: Some(retry_after_seconds.to_string()), error_code: None, message: None }
     }
 
     /// An error of the platform with a code.
@@ -132,13 +120,18 @@ impl Fault {
         Self::Status { status, retry_after: None, error_code: Some(error_code.into()), message: Some(message.into()) }
     }
 
-    /// What the fault makes of a finished answer.
-    pub(crate) fn applied_to(&self, reply: Reply) -> Outcome {
+    /// What the fault makes of a finished answer; `write` is how the platform writes errors.
+    pub(crate) fn applied_to(&self, reply: Reply, write: impl FnOnce(Scheduled<'_>) -> Reply) -> Outcome {
         let reply = match self {
             Self::Hang => return Outcome::Hang,
             Self::Reset => return Outcome::Reset,
             Self::Status { status, retry_after, error_code, message } => {
-                status_reply(*status, retry_after.as_deref(), error_code.as_deref(), message.as_deref())
+                let message = message
+                    .as_deref()
+                    .unwrap_or("Your request was rejected by the fault schedule. Please retry your request later.");
+                let mut reply = write(Scheduled { status: *status, code: error_code.as_deref(), message });
+                reply.headers.extend(retry_after.clone().map(|seconds| ("retry-after", seconds)));
+                reply
             }
             Self::Html { status } => Reply {
                 status: *status,
@@ -160,32 +153,20 @@ impl Fault {
                 status: reply.status,
                 headers: reply.headers,
             },
-            Self::Page { .. } | Self::ExpireTokens | Self::Revoke { .. } | Self::Change { .. } => reply,
+            Self::Twisted { .. } | Self::ExpireTokens | Self::Revoke { .. } | Self::Change { .. } => reply,
         };
         Outcome::Reply(reply)
     }
 }
 
-fn status_reply(status: u16, retry_after: Option<&str>, error_code: Option<&str>, message: Option<&str>) -> Reply {
-    let code = error_code.unwrap_or("INTERNAL_ERROR");
-    let code = code.parse::<u16>().map_or_else(|_| code.into(), serde_json::Value::from);
-    let message =
-        message.unwrap_or("Your request was rejected by the fault schedule. Please retry your request later.");
-    let mut reply = Reply::json(status, &serde_json::json!({"error_code": code, "message": message}));
-    if let Some(seconds) = retry_after {
-        reply.headers.push(("retry-after", seconds.to_owned()));
-    }
-    reply
-}
-
-impl Rule {
-    /// Hits the first request that has `on` in its path or query, once.
-    pub fn once(on: &str, fault: Fault) -> Self {
+impl<C, T> Rule<C, T> {
+    /// Hits the first request that has `on` in its text, once.
+    pub fn once(on: &str, fault: Fault<C, T>) -> Self {
         Self { on: on.to_owned(), from: 1, every: 1, times: Some(1), fault }
     }
 
-    /// Hits every request that has `on` in its path or query.
-    pub fn always(on: &str, fault: Fault) -> Self {
+    /// Hits every request that has `on` in its text.
+    pub fn always(on: &str, fault: Fault<C, T>) -> Self {
         Self { times: None, ..Self::once(on, fault) }
     }
 
@@ -208,8 +189,14 @@ impl Rule {
     }
 }
 
-impl Schedule {
-    pub(crate) fn add(&mut self, rule: Rule) {
+impl<C, T> Default for Schedule<C, T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<C: Clone, T: Clone> Schedule<C, T> {
+    pub(crate) fn add(&mut self, rule: Rule<C, T>) {
         self.0.push(Armed { rule, matched: 0, hit: 0 });
     }
 
@@ -218,10 +205,10 @@ impl Schedule {
     }
 
     /// The fault for this request, if one is due. Every matching rule counts it, also when another one hits.
-    pub(crate) fn due(&mut self, path_and_query: &str) -> Option<Fault> {
+    pub(crate) fn due(&mut self, request: &str) -> Option<Fault<C, T>> {
         let mut due = None;
         for armed in &mut self.0 {
-            if !path_and_query.contains(&armed.rule.on) {
+            if !request.contains(&armed.rule.on) {
                 continue;
             }
             armed.matched += 1;
@@ -252,7 +239,10 @@ fn once() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fault, Rule, Schedule};
+    use super::Schedule;
+
+    type Fault = super::Fault<(), ()>;
+    type Rule = super::Rule<(), ()>;
 
     fn hits(rule: Rule, requests: &[&str]) -> Vec<bool> {
         let mut schedule = Schedule::default();

@@ -19,6 +19,9 @@ pub struct Counters {
     pub faults: u64,
     /// Most requests that were in work at one time.
     pub at_once: u64,
+    /// Requests that carried a credential to where none belongs.
+    #[serde(default)]
+    pub leaks: u64,
 }
 
 /// A request as it was answered.
@@ -30,6 +33,16 @@ pub struct Entry {
     pub target: String,
     /// 0 for one that never was answered.
     pub status: u16,
+    /// What it asked, where the platform takes statements; long ones are cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
+}
+
+impl Entry {
+    /// A request without a statement.
+    pub(crate) fn new(method: &impl ToString, target: String, status: u16) -> Self {
+        Self { method: method.to_string(), target, status, statement: None }
+    }
 }
 
 /// Collects counters and entries; all of it may be called from anywhere.
@@ -40,6 +53,7 @@ pub(crate) struct Journal {
     faults: AtomicU64,
     in_work: AtomicU64,
     at_once: AtomicU64,
+    leaks: AtomicU64,
     entries: Mutex<Vec<Entry>>,
 }
 
@@ -58,6 +72,16 @@ impl Journal {
         self.faults.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A credential came where none belongs.
+    pub(crate) fn leaked(&self) {
+        self.leaks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that are in work now.
+    pub(crate) fn in_work(&self) -> u64 {
+        self.in_work.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn answered(&self, entry: Entry, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         if let Ok(mut entries) = self.entries.lock()
@@ -73,6 +97,7 @@ impl Journal {
             bytes: self.bytes.load(Ordering::Relaxed),
             faults: self.faults.load(Ordering::Relaxed),
             at_once: self.at_once.load(Ordering::Relaxed),
+            leaks: self.leaks.load(Ordering::Relaxed),
         }
     }
 
@@ -81,7 +106,7 @@ impl Journal {
     }
 
     pub(crate) fn reset(&self) {
-        for counter in [&self.requests, &self.bytes, &self.faults, &self.at_once] {
+        for counter in [&self.requests, &self.bytes, &self.faults, &self.at_once, &self.leaks] {
             counter.store(0, Ordering::Relaxed);
         }
         if let Ok(mut entries) = self.entries.lock() {

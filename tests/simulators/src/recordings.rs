@@ -201,7 +201,7 @@ impl Played {
             return Outcome::Reply(Reply::text(501, format!("there is no recording of {} {target}", call.method)));
         };
         let Some(status) = stored.status else { return Outcome::Hang };
-        self.journal.answered(Entry { method: method.to_owned(), target, status }, stored.body.len());
+        self.journal.answered(Entry::new(&method, target, status), stored.body.len());
         let headers = stored.content_type.iter().map(|of| ("content-type", of.clone())).collect();
         Outcome::Reply(Reply { status, headers, body: Body::Whole(stored.body.clone()) })
     }

@@ -10,6 +10,7 @@ pub mod data_type;
 pub mod generate;
 pub mod model;
 pub mod paging;
+pub mod twist;
 
 mod answer;
 mod control;
@@ -31,8 +32,9 @@ pub use self::change::{Change, ChangeError, NewColumn, path};
 pub use self::generate::{Names, Shape};
 pub use self::model::Metastore;
 pub use self::paging::PageSizes;
+pub use self::twist::Twist;
 
-use crate::fault::{Fault, Rule, Schedule, Twist};
+use crate::fault::{self, Schedule};
 use crate::journal::{Counters, Entry, Journal};
 use crate::wire::{self, Call, Outcome, Reply, Server};
 
@@ -44,6 +46,11 @@ pub const TOKEN: &str = "dapi5a11ed0fa5a11ed0fa5a11ed0fa5a11ed0f";
 pub const CLIENT_ID: &str = "6f0b7d5e-53a5-4c0e-9d7b-0f8f1c9e2a11";
 /// Its secret, with characters that break clients which encode it.
 pub const CLIENT_SECRET: &str = "dose+simulated/secret=%41 5a11";
+
+/// What can happen to a request.
+pub type Fault = fault::Fault<Change, Twist>;
+/// A fault and when it hits.
+pub type Rule = fault::Rule<Change, Twist>;
 
 /// Whose API it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -123,7 +130,7 @@ pub struct Simulated(Arc<State>);
 struct State {
     metastore: RwLock<Metastore>,
     access: Mutex<Access>,
-    faults: Mutex<Schedule>,
+    faults: Mutex<Schedule<Change, Twist>>,
     journal: Journal,
     latency_us: AtomicU64,
     dialect: Dialect,
@@ -156,7 +163,7 @@ impl UnityCatalog {
         })
         .await?;
         let control = match options.control {
-            Some(bind) => Some(control::serve(bind, simulated.clone()).await?),
+            Some(bind) => Some(crate::control::serve(bind, simulated.clone()).await?),
             None => None,
         };
         Ok(Self { server, control, simulated })
@@ -304,8 +311,7 @@ impl Simulated {
             Outcome::Reply(reply) => (reply.status, reply.body.len()),
             Outcome::Hang | Outcome::Reset => (0, 0),
         };
-        let method = call.method.to_string();
-        state.journal.answered(Entry { method, target, status }, bytes);
+        state.journal.answered(Entry::new(&call.method, target, status), bytes);
         outcome
     }
 
@@ -324,11 +330,11 @@ impl Simulated {
             _ => {}
         }
         let twist = match fault {
-            Some(Fault::Page { twist }) => Some(*twist),
+            Some(Fault::Twisted { twist }) => Some(*twist),
             _ => None,
         };
         match (self.answer(call, twist), fault) {
-            (Outcome::Reply(reply), Some(fault)) => fault.applied_to(reply),
+            (Outcome::Reply(reply), Some(fault)) => fault.applied_to(reply, errors::scheduled),
             (outcome, _) => outcome,
         }
     }

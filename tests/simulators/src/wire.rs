@@ -77,6 +77,17 @@ pub enum Body {
         /// Between two pieces.
         pause: Duration,
     },
+    /// A piece over and over, which nobody holds as a whole.
+    Repeated {
+        /// Comes first.
+        head: Bytes,
+        /// Comes again and again.
+        piece: Bytes,
+        /// How often.
+        times: u64,
+        /// Comes last.
+        tail: Bytes,
+    },
 }
 
 /// What becomes of a request.
@@ -190,6 +201,7 @@ impl Body {
     pub fn len(&self) -> usize {
         match self {
             Self::Whole(whole) | Self::Truncated { whole, .. } | Self::Drip { whole, .. } => whole.len(),
+            Self::Repeated { head, piece, times, tail } => head.len() + piece.len() * *times as usize + tail.len(),
         }
     }
 
@@ -198,10 +210,11 @@ impl Body {
         self.len() == 0
     }
 
-    /// Everything, however it was to arrive.
+    /// Everything, however it was to arrive; of what is repeated, one piece.
     pub fn into_bytes(self) -> Bytes {
         match self {
             Self::Whole(whole) | Self::Truncated { whole, .. } | Self::Drip { whole, .. } => whole,
+            Self::Repeated { head, piece, tail, .. } => [head, piece, tail].concat().into(),
         }
     }
 
@@ -212,6 +225,11 @@ impl Body {
                 let part = whole.slice(..after.min(whole.len()));
                 let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
                 axum::body::Body::from_stream(stream::iter([Ok(part), broken]))
+            }
+            Self::Repeated { head, piece, times, tail } => {
+                let pieces = (0..times).map(move |_| piece.clone());
+                let all = std::iter::once(head).chain(pieces).chain(std::iter::once(tail));
+                axum::body::Body::from_stream(stream::iter(all.map(Ok::<_, Infallible>)))
             }
             Self::Drip { whole, chunk, pause } => {
                 axum::body::Body::from_stream(stream::unfold(whole, move |mut rest| async move {

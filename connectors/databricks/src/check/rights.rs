@@ -5,7 +5,7 @@ use wharfinger_sdk::{Context, Flow, Outcome, Status};
 use super::Visible;
 use crate::{
     config::Config,
-    parse::{self, Problem},
+    parse::{self, Entry, Problem},
     request::{self, Columns, Container},
 };
 
@@ -20,6 +20,11 @@ const PARALLEL: u32 = 8;
 
 /// Outcomes for `list-containers` and `list-columns`.
 pub(super) fn probe(cx: &Context<Config>, catalogs: &[Visible]) -> Vec<Outcome> {
+    if catalogs.is_empty() && !cx.filter().is_empty() {
+        let message = "The credentials are good, but no catalog is both visible and kept by the connection's patterns.";
+        let hint = "Check the include and exclude patterns: names are compared exactly.";
+        return vec![Outcome::new("list-containers", Status::Warning, message).hint(hint)];
+    }
     if catalogs.is_empty() {
         let message = "The credentials are good, but see no catalog.";
         let hint = "Grant USE CATALOG, USE SCHEMA and SELECT (or BROWSE) on what is to be listed: \
@@ -57,7 +62,9 @@ fn schemas(cx: &Context<Config>, catalogs: &[Visible], missing: &mut Vec<Outcome
                 missing.push(lacks("list-containers", "USE CATALOG", "CATALOG", &[catalog]));
             }
         } else if let Ok(page) = parse::listed(&response) {
-            found[index].extend(page.entries.iter().map(|entry| ((*catalog).to_owned(), Visible::from(entry))));
+            let path = |entry: &Entry| [(*catalog).to_owned(), entry.name.clone()];
+            let kept = page.entries.iter().filter(|entry| cx.filter().keeps(&path(entry)));
+            found[index].extend(kept.map(|entry| ((*catalog).to_owned(), Visible::from(entry))));
         }
         Flow::Continue(())
     });

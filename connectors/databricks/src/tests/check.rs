@@ -161,3 +161,30 @@ fn empty_pages_before_the_first_catalog_are_read_over() {
     });
     assert_eq!(general(&check(&host)), ALL_PASSED);
 }
+
+#[test]
+fn a_check_asks_for_nothing_that_the_patterns_leave_out() {
+    for (filter, asked, containers) in [
+        (json!({ "exclude": [["*", "information_*"]] }), vec!["main", "main/sales"], "passed"),
+        (json!({ "include": [["main", "information_schema"]] }), vec!["main", "main/information_schema"], "passed"),
+        (json!({ "include": [["MAIN"]] }), vec![], "warning"),
+    ] {
+        let host = platform(|path, _| working(path, json!({ "metastore_id": "m-1", "name": "prod" })));
+        let mut config = config();
+        config["filter"] = filter.clone();
+        let cx = testing::context::<Databricks>(&config, ORIGIN, Rc::clone(&host)).expect("context");
+        let outcomes = Databricks::check(&cx).expect("outcomes");
+        let status = outcomes.iter().find(|o| o.capability == "list-containers").map(|o| o.status.as_str());
+        assert_eq!(status, Some(containers), "{filter}: {outcomes:?}");
+        let named: Vec<String> = host
+            .take_requests()
+            .iter()
+            .map(|request| split(request).1)
+            .filter_map(|query| {
+                let catalog = query.get("catalog_name")?.clone();
+                Some(query.get("schema_name").map_or(catalog.clone(), |schema| format!("{catalog}/{schema}")))
+            })
+            .collect();
+        assert_eq!(named, asked, "{filter}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Listing: paging, completeness, limits, and what one broken container does to the rest.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use wharfinger_sdk::{Attributes, Connector, Error, Partition, ReadRequest, codes, testing};
 
 use super::platform::*;
@@ -212,4 +212,62 @@ fn names_of_any_kind_reach_the_platform_encoded() {
         assert!(walked.object(&[name, name, &format!("{name}{name}")]).is_some(), "{name:?}");
     }
     assert_eq!(walked.listed.len(), 1 + 2 * hostile.len());
+}
+
+fn walk_with(host: &std::rc::Rc<testing::MockHost>, filter: &Value) -> testing::Walked {
+    let mut config = config();
+    config["filter"] = filter.clone();
+    testing::walk::<Databricks>(&config, ORIGIN, host, &[], true).expect("walk")
+}
+
+/// Two catalogs with two schemas each, of three tables each.
+fn two_by_two() -> std::rc::Rc<testing::MockHost> {
+    platform(|path, query| {
+        let named = |names: &[&str]| names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>();
+        match path {
+            "catalogs" => ok(&json!({ "catalogs": named(&["SALES", "hr"]) })),
+            "schemas" => ok(&json!({ "schemas": named(&["RAW_1", "mart.x"]) })),
+            "tables" => {
+                assert!(query.contains_key("catalog_name"));
+                ok(&json!({ "tables": [table("a"), table("b"), table("tmp")] }))
+            }
+            _ => refusal(404, "NOT_FOUND"),
+        }
+    })
+}
+
+#[test]
+fn what_the_patterns_leave_out_is_neither_delivered_nor_asked_for() {
+    for (filter, expect, asked) in [
+        (json!({}), 2 + 4 + 12, vec!["hr/RAW_1", "hr/mart.x", "SALES/RAW_1", "SALES/mart.x"]),
+        (json!({ "include": [["SALES", "RAW_*"]] }), 1 + 1 + 3, vec!["SALES/RAW_1"]),
+        (json!({ "exclude": [["SALES"], ["*", "*", "tmp"]] }), 1 + 2 + 4, vec!["hr/RAW_1", "hr/mart.x"]),
+        (json!({ "include": [["hr"]], "exclude": [["*", "mart.?"]] }), 1 + 1 + 3, vec!["hr/RAW_1"]),
+        (json!({ "include": [["sales"]] }), 0, vec![]),
+    ] {
+        let host = two_by_two();
+        let walked = walk_with(&host, &filter);
+        assert_eq!(walked.objects.len(), expect, "{filter}");
+        let mut listed: Vec<_> = host
+            .take_requests()
+            .iter()
+            .map(split)
+            .filter(|(path, _)| path.ends_with("/tables"))
+            .map(|(_, query)| format!("{}/{}", query["catalog_name"], query["schema_name"]))
+            .collect();
+        listed.sort_by_key(|name| name.to_lowercase());
+        let mut asked = asked.clone();
+        asked.sort_by_key(|name| name.to_lowercase());
+        assert_eq!(listed, asked, "{filter}");
+        // What was listed is complete, as far as it is wanted.
+        assert_eq!(walked.listed.len(), 1 + walked.objects.iter().filter(|o| o.path.len() < 3).count(), "{filter}");
+    }
+}
+
+#[test]
+fn a_place_in_a_page_is_found_again_after_what_was_left_out() {
+    let host = schema_of((0..2345).map(|i| table(&format!("t{i:04}"))).collect(), 5000);
+    let walked = walk_with(&host, &json!({ "exclude": [["*", "*", "t???0"], ["*", "*", "t1*"]] }));
+    let tables = walked.objects.iter().filter(|object| object.path.len() == 3).count();
+    assert_eq!(tables, 2345 - 1000 - (2345 - 1000_usize).div_ceil(10));
 }

@@ -6,12 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::options::{OptionsInput, doubts};
+
 use crate::{
-    api::{
-        ApiState,
-        error::ApiError,
-        settings::{SettingsInput, never},
-    },
+    api::{ApiState, error::ApiError, settings::SettingsInput},
     connector::{Connector, Registration, descriptor::InvalidPayload},
     egress::vault::Secrets,
     model::{
@@ -52,18 +50,6 @@ pub struct UpdateConnection {
     options: Option<OptionsInput>,
     /// As on registering; used together with `connection`.
     native_integration: Option<Value>,
-}
-
-/// Behaviour that people may choose.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct OptionsInput {
-    /// Every sync also scans disabled objects.
-    force_recursive_crawl: Option<bool>,
-    /// Cannot be switched on.
-    impersonation: Option<bool>,
-    /// Cannot be switched on.
-    project_workspaces: Option<bool>,
 }
 
 /// Something that does not stand in the way.
@@ -116,7 +102,8 @@ impl CreateConnection {
         let connector = connector_for(state, &technology)?;
         let native = self.native_integration.as_ref();
         let registration = admit(state, &connector, &config, native, None).map_err(|problems| malformed(&problems))?;
-        let warnings = ignored(native, registration.host_managed.as_deref());
+        let mut warnings = ignored(native, registration.host_managed.as_deref());
+        warnings.extend(doubts(&options.filter));
         Ok(Asked { key, technology, connector, registration, settings, options, warnings })
     }
 }
@@ -133,7 +120,8 @@ impl UpdateConnection {
         }
         let options = self.options.unwrap_or_default().over(&stored.options)?;
         let Some(connection) = self.connection else {
-            return Ok(Change { tried: None, options, warnings: Vec::new() });
+            let warnings = doubts(&options.filter);
+            return Ok(Change { tried: None, options, warnings });
         };
         let (technology, config) = technology_of(connection)?;
         if technology.is_some_and(|t| t != stored.technology) {
@@ -154,6 +142,7 @@ impl UpdateConnection {
             })?;
         }
         let mut warnings = ignored(native, registration.host_managed.as_deref());
+        warnings.extend(doubts(&options.filter));
         if native.is_none() {
             registration.host_managed.clone_from(&stored.host_managed);
         } else if registration.host_managed != stored.host_managed {
@@ -165,16 +154,6 @@ impl UpdateConnection {
             });
         }
         Ok(Change { tried: Some((connector, registration)), options, warnings })
-    }
-}
-
-impl OptionsInput {
-    fn over(self, stored: &ConnectionOptions) -> Result<ConnectionOptions, ApiError> {
-        never("options.impersonation", self.impersonation)?;
-        never("options.projectWorkspaces", self.project_workspaces)?;
-        Ok(ConnectionOptions {
-            force_recursive_crawl: self.force_recursive_crawl.unwrap_or(stored.force_recursive_crawl),
-        })
     }
 }
 
@@ -308,13 +287,5 @@ mod tests {
     fn only_what_looks_like_a_technology_is_repeated() {
         assert!(name_like("Azure Synapse Analytics") && name_like("Punch-Cards 2.0"));
         assert!(!name_like(&"x".repeat(65)) && !name_like("user:pass@host") && !name_like("a=b"));
-    }
-
-    #[test]
-    fn options_keep_what_is_not_said() {
-        let stored = ConnectionOptions { force_recursive_crawl: true };
-        assert_eq!(OptionsInput::default().over(&stored).expect("ok"), stored);
-        let refused = OptionsInput { impersonation: Some(true), ..OptionsInput::default() };
-        assert_eq!(refused.over(&stored).expect_err("never").status(), 400);
     }
 }

@@ -1,7 +1,11 @@
 //! Trying a connection before anything is stored: the connector's check, under a deadline.
 //!
+//! Trying may use up a secret that is good for one use: the platform's new one comes back with the outcome.
+//!
 //! Only a platform that cannot be reached, credentials that are refused, and a configuration that cannot work stand in
 //! the way; a missing right is a warning.
+
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +14,9 @@ use serde_json::json;
 use super::payload::Warning;
 use crate::{
     api::{ApiState, error::ApiError},
-    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration},
+    connector::{CallError, CheckStatus, Connector, ErrorCode, Outcome, Registration, guest_config},
+    egress::vault::Secrets,
+    model::{filter::Filter, id::ConnectionId},
 };
 
 /// Capabilities without which there is no connection.
@@ -52,28 +58,44 @@ pub struct TestResult {
 /// The outcome of a try.
 pub(super) struct Trial {
     outcomes: Vec<Outcome>,
+    rotated: Option<Rotated>,
+}
+
+/// Secrets as they are after the platform has replaced some.
+pub(super) struct Rotated {
+    /// All of them.
+    pub(super) secrets: Secrets,
+    /// Which were replaced and are stored nowhere.
+    pub(super) only_here: Vec<String>,
 }
 
 /// What is left to know of a try that stands in nobody's way.
 pub(super) struct Passed {
     pub(super) identity: Option<String>,
     pub(super) warnings: Vec<Warning>,
+    pub(super) rotated: Option<Rotated>,
 }
 
-/// Tries a registration.
+/// How long an attempt to authenticate that is under way may take to tell what it got.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Tries a registration. `stored` is the connection that it would change.
 pub(super) async fn run(
     state: &ApiState,
     connector: &Connector,
     registration: &Registration,
+    stored: Option<ConnectionId>,
+    filter: &Filter,
 ) -> Result<Trial, ApiError> {
-    let session = match connector.trial_session(&state.egress, registration) {
+    let session = match connector.trial_session(&state.egress, registration, stored) {
         Ok(session) => session,
         Err(error) => return failed(error),
     };
     // Dropping the call ends the guest: nothing goes on behind an answered request.
-    let call = connector.check(&session, &registration.config);
-    match tokio::time::timeout(state.options.check_timeout, call).await {
-        Ok((Ok(outcomes), _)) => Ok(Trial { outcomes }),
+    let config = guest_config(&registration.config, filter);
+    let call = connector.check(&session, &config);
+    let tried = match tokio::time::timeout(state.options.check_timeout, call).await {
+        Ok((Ok(outcomes), _)) => Ok(Trial { outcomes, rotated: None }),
         Ok((Err(error), _)) => failed(error),
         Err(_) => failed(CallError {
             code: ErrorCode::TimedOut,
@@ -81,7 +103,10 @@ pub(super) async fn run(
             detail: None,
             retry_after: None,
         }),
-    }
+    };
+    let rotated = tokio::time::timeout(SETTLED, session.rotated()).await.ok().flatten();
+    let rotated = rotated.map(|(secrets, only_here)| Rotated { secrets, only_here });
+    tried.map(|trial| trial.explained(session.last_told()).with(rotated))
 }
 
 /// What a check that failed as a whole says of the connection: something, or nothing but that it failed.
@@ -117,13 +142,42 @@ fn failed(error: CallError) -> Result<Trial, ApiError> {
         identity: None,
         basis: None,
     };
-    Ok(Trial { outcomes: vec![outcome] })
+    Ok(Trial { outcomes: vec![outcome], rotated: None })
+}
+
+impl Rotated {
+    /// For people whose secret is used up and not stored.
+    fn used_up(&self) -> Option<Warning> {
+        let names: Vec<String> = self.only_here.iter().map(|name| format!("connection.{name}")).collect();
+        (!names.is_empty()).then(|| Warning {
+            code: "secret-used-up".into(),
+            message: format!("the test used up {}, which the platform takes once only", names.join(", ")),
+            hint: Some("get a new one from the platform and send that".into()),
+            path: None,
+        })
+    }
 }
 
 impl Trial {
+    /// Of what stands in the way the host may know more than the connector: the platform's own words, or the line of
+    /// configuration that is missing. They are for people, never for the connector.
+    fn explained(mut self, told: Option<String>) -> Self {
+        if let Some(told) = told
+            && let Some(outcome) = self.outcomes.iter_mut().find(|o| stands_in_the_way(o))
+        {
+            let hint = outcome.hint.take().filter(|hint| !hint.contains(&told));
+            outcome.hint = Some(std::iter::once(told).chain(hint).collect::<Vec<_>>().join("; "));
+        }
+        self
+    }
+
+    fn with(self, rotated: Option<Rotated>) -> Self {
+        Self { rotated, ..self }
+    }
+
     /// The first failure that stands in the way.
     fn obstacle(&self) -> Option<&Outcome> {
-        self.outcomes.iter().find(|o| o.status == CheckStatus::Failed && ESSENTIAL.contains(&o.capability.as_str()))
+        self.outcomes.iter().find(|o| stands_in_the_way(o))
     }
 
     fn checks(&self) -> Vec<CheckJson> {
@@ -152,7 +206,7 @@ impl Trial {
     /// 422 with every result, if something stands in the way.
     pub(super) fn passed(self) -> Result<Passed, ApiError> {
         let Some(obstacle) = self.obstacle() else {
-            return Ok(Passed { identity: self.identity(), warnings: self.warnings() });
+            return Ok(Passed { identity: self.identity(), warnings: self.warnings(), rotated: self.rotated });
         };
         let code = match obstacle.capability.as_str() {
             "reach" => "unreachable",
@@ -161,8 +215,10 @@ impl Trial {
         };
         let mut error = ApiError::refused(code, format!("{}: {}", obstacle.capability, obstacle.message))
             .detail(json!({ "checks": self.checks() }));
-        if let Some(hint) = &obstacle.hint {
-            error = error.hint(hint.clone());
+        let used_up = self.rotated.as_ref().and_then(Rotated::used_up).map(|warning| warning.message);
+        let hints: Vec<String> = obstacle.hint.clone().into_iter().chain(used_up).collect();
+        if !hints.is_empty() {
+            error = error.hint(hints.join("; "));
         }
         Err(error)
     }
@@ -170,9 +226,14 @@ impl Trial {
     /// The results for somebody who only asks.
     pub(super) fn result(self, mut warnings: Vec<Warning>) -> TestResult {
         warnings.extend(self.warnings());
+        warnings.extend(self.rotated.as_ref().and_then(Rotated::used_up));
         let valid = self.obstacle().is_none();
         TestResult { valid, checks: self.checks(), identity: self.identity(), warnings }
     }
+}
+
+fn stands_in_the_way(outcome: &Outcome) -> bool {
+    outcome.status == CheckStatus::Failed && ESSENTIAL.contains(&outcome.capability.as_str())
 }
 
 fn names(outcome: &Outcome) -> Option<Vec<String>> {
@@ -208,6 +269,30 @@ mod tests {
         }
     }
 
+    fn trial(outcomes: Vec<Outcome>) -> Trial {
+        Trial { outcomes, rotated: None }
+    }
+
+    #[test]
+    fn people_hear_what_the_host_knows_and_what_was_used_up() {
+        let rotated = || Rotated { secrets: Secrets::default(), only_here: vec!["oAuth.refreshToken".into()] };
+        let failed = || vec![outcome("reach", CheckStatus::Passed), outcome("authenticate", CheckStatus::Failed)];
+        let told = trial(failed()).explained(Some("390100: Incorrect password".into())).with(Some(rotated()));
+        let error = told.passed().err().expect("422");
+        let hint = error.hint_text().expect("a hint");
+        assert!(hint.starts_with("390100: Incorrect password; "), "{hint}");
+        assert!(hint.contains("used up connection.oAuth.refreshToken"), "{hint}");
+        let fine = || vec![outcome("reach", CheckStatus::Passed), outcome("list-columns", CheckStatus::Failed)];
+        let result = trial(fine()).explained(Some("of a request that stands in nobody's way".into()));
+        assert!(result.outcomes.iter().all(|o| o.hint.is_none()));
+        let result = trial(fine()).with(Some(rotated())).result(Vec::new());
+        assert!(result.valid && result.warnings.iter().any(|w| w.code == "secret-used-up"));
+        let stored = Rotated { only_here: Vec::new(), ..rotated() };
+        assert!(
+            trial(fine()).with(Some(stored)).result(Vec::new()).warnings.iter().all(|w| w.code != "secret-used-up")
+        );
+    }
+
     fn call_error(code: ErrorCode) -> CallError {
         CallError { code, message: "why".into(), detail: None, retry_after: None }
     }
@@ -217,7 +302,7 @@ mod tests {
         for (capability, code) in
             [("reach", "unreachable"), ("authenticate", "authentication-failed"), ("config", "invalid-config")]
         {
-            let error = Trial { outcomes: vec![outcome(capability, CheckStatus::Failed)] }.passed().err().expect("422");
+            let error = trial(vec![outcome(capability, CheckStatus::Failed)]).passed().err().expect("422");
             assert_eq!((error.status().as_u16(), error.code()), (422, code));
         }
         let outcomes = vec![
@@ -226,7 +311,7 @@ mod tests {
             outcome("list-containers", CheckStatus::Failed),
             outcome("list-columns", CheckStatus::Skipped),
         ];
-        let Ok(passed) = (Trial { outcomes }).passed() else { panic!("a missing right registers") };
+        let Ok(passed) = trial(outcomes).passed() else { panic!("a missing right registers") };
         assert_eq!(passed.identity.as_deref(), Some("account 7"));
         assert_eq!(passed.warnings.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["list-containers"]);
     }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::payload::Warning;
+use super::{options::OptionsJson, payload::Warning, schedule::ScheduleJson};
 use crate::{
     api::{
         connectors::ConnectorRef,
@@ -14,7 +14,7 @@ use crate::{
     connector::Connector,
     model::{
         connection::{Actor, Connection},
-        id::ConnectionId,
+        id::{BulkId, ConnectionId},
         name::{ConnectionKey, Technology},
         object::ObjectView,
         path::ObjectPath,
@@ -39,6 +39,8 @@ pub struct ConnectionJson {
     /// What tells the account from others.
     identity: Option<String>,
     options: OptionsJson,
+    /// When it is synced by itself, and when next.
+    schedule: ScheduleJson,
     settings: SettingsJson,
     overrides: OverridesJson,
     /// Always false.
@@ -58,16 +60,13 @@ pub struct ConnectionJson {
     /// When the connection's own children were last listed completely.
     #[schemars(with = "Option<String>")]
     last_synced_at: Option<Timestamp>,
+    /// After a change that may let in more objects than before: the sync that looks for them, for `GET /jobs?bulkId=`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    bulk_id: Option<BulkId>,
     /// After a change: what does not work, or was ignored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<Warning>,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(rename = "ConnectionOptions")]
-struct OptionsJson {
-    force_recursive_crawl: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -83,7 +82,9 @@ impl ConnectionJson {
         connection: Connection,
         object: &ObjectView,
         connector: Option<&Connector>,
+        bulk_id: Option<BulkId>,
         warnings: Vec<Warning>,
+        now: Timestamp,
     ) -> Self {
         let mut config = connection.config;
         if let Value::Object(map) = &mut config {
@@ -96,7 +97,8 @@ impl ConnectionJson {
             technology: connection.technology,
             connection: config,
             identity: connection.identity,
-            options: OptionsJson { force_recursive_crawl: connection.options.force_recursive_crawl },
+            options: OptionsJson::from(&connection.options),
+            schedule: ScheduleJson::new(&connection.options.schedule, connection.id, now),
             settings: SettingsJson::of(object),
             overrides: object.overrides.into(),
             impersonation: false,
@@ -108,6 +110,7 @@ impl ConnectionJson {
             created_at: connection.created_at,
             updated_at: connection.updated_at,
             last_synced_at: object.last_synced_at,
+            bulk_id,
             warnings,
         }
     }

@@ -24,8 +24,13 @@ pub struct JobJson {
     /// Jobs that were asked for together.
     #[schemars(with = "String")]
     bulk_id: BulkId,
-    /// `objectSync`.
+    /// `objectSync`; `settingsChange` or `objectSyncGroup`, which stand for other jobs of their bulk and end with them.
     job_type: &'static str,
+    /// `request`, `registration`, `settings` or `schedule`.
+    trigger: &'static str,
+    /// The job that stands for this one and others.
+    #[schemars(with = "Option<String>")]
+    parent_id: Option<JobId>,
     /// `created`, `active`, `retry`, `completed`, `failed`, `cancelled` or `expired`.
     #[schemars(with = "String")]
     state: JobState,
@@ -54,6 +59,8 @@ struct Progress {
     pages: u64,
     /// Objects seen.
     objects: u64,
+    /// About how many it will see; null where that is not known.
+    total_objects: Option<u64>,
 }
 
 /// What it did so far. Objects are counted by type.
@@ -67,6 +74,8 @@ struct Output {
     changed: BTreeMap<String, u64>,
     missing: BTreeMap<String, u64>,
     returned: BTreeMap<String, u64>,
+    /// Delivered, and left out by the connection's patterns or by the connector.
+    excluded: BTreeMap<String, u64>,
     columns: ColumnCounts,
     /// Containers that were not looked into, because nothing in them is enabled.
     skipped: u64,
@@ -111,6 +120,18 @@ struct Failure {
     message: String,
 }
 
+impl JobJson {
+    /// Which job.
+    pub(super) fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// Where it stands.
+    pub(super) fn state(&self) -> JobState {
+        self.state
+    }
+}
+
 impl From<Job> for JobJson {
     fn from(job: Job) -> Self {
         let duration_ms =
@@ -118,7 +139,7 @@ impl From<Job> for JobJson {
         let connection = job.object_path.connection().clone();
         let counts = job.counts;
         Self {
-            progress: Progress::of(&counts),
+            progress: Progress::of(&counts, job.expected),
             output: Output {
                 held: false,
                 columns: ColumnCounts {
@@ -135,6 +156,7 @@ impl From<Job> for JobJson {
                 changed: counts.changed,
                 missing: counts.missing,
                 returned: counts.returned,
+                excluded: counts.excluded,
                 errors: job.object_errors.into_iter().map(|error| ErrorAt::below(&connection, error)).collect(),
                 connector: job.connector,
                 duration_ms,
@@ -144,6 +166,8 @@ impl From<Job> for JobJson {
             id: job.id,
             bulk_id: job.bulk,
             job_type: job.job_type.as_str(),
+            trigger: job.trigger.as_str(),
+            parent_id: job.parent,
             state: job.state,
             object_path: job.object_path,
             created_at: job.created_at,
@@ -154,12 +178,13 @@ impl From<Job> for JobJson {
 }
 
 impl Progress {
-    fn of(counts: &SyncCounts) -> Self {
+    fn of(counts: &SyncCounts, expected: Option<u64>) -> Self {
         Self {
             partitions: counts.partitions,
             partitions_done: counts.partitions_done,
             pages: counts.pages,
             objects: counts.seen.values().sum(),
+            total_objects: expected,
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct ObjectJson {
     /// Whether the platform has it.
     #[schemars(with = "String")]
     remote_status: RemoteStatus,
+    /// Where it is excluded: what leaves it out, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    excluded_by: Option<String>,
     /// What holds.
     settings: SettingsJson,
     /// What is set on the object itself.
@@ -241,6 +244,7 @@ impl From<ObjectView> for ObjectJson {
             parent_id: view.parent,
             revision: view.revision,
             remote_status: view.remote_status,
+            excluded_by: view.exclusion.map(|exclusion| exclusion.to_string()),
             child_count: view.child_count,
             remote_id: view.facts.remote_id,
             comment: view.facts.comment,

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 
+use super::text;
 use crate::model::{
     job::{Job, JobState},
     object::{ObjectView, RemoteStatus},
@@ -12,20 +13,21 @@ pub(super) fn state(object: &ObjectView) -> Markup {
     html! {
         @if object.active { span.badge.good { "Enabled" } }
         @else { span.badge { "Disabled" } }
-        (remote(object.remote_status))
+        (remote(object))
     }
 }
 
 /// Whether the platform still has it; nothing where it does.
-pub(super) fn remote(status: RemoteStatus) -> Markup {
+pub(super) fn remote(object: &ObjectView) -> Markup {
     html! {
-        @match status {
+        @match object.remote_status {
             RemoteStatus::Present => {},
             RemoteStatus::Missing => {
                 " " span.badge.bad title="A complete listing no longer has it. It stays until somebody deletes it." { "Missing" }
             },
             RemoteStatus::Excluded => {
-                " " span.badge.warn title="The connection's patterns leave it out." { "Excluded" }
+                @let why = object.exclusion.as_ref().map_or("left out".to_owned(), ToString::to_string);
+                " " span.badge.out title=(text::plain(&why)) { "Excluded" }
             },
         }
     }

@@ -10,8 +10,7 @@ use maud::{Markup, html};
 
 use super::{
     format, frame, links,
-    listing::ListQuery,
-    object::{Shown, Tab},
+    object::{self, Shown},
     session::{Posted, Visitor},
     text,
 };
@@ -29,12 +28,7 @@ pub(super) async fn ask(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let shown = Shown::load_own(&state, &visitor, &id).await?;
-    let question = view(&shown.object, &visitor);
-    if super::wants_fragment(&headers) {
-        return Ok(frame::fragment(question));
-    }
-    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Content, &question).await
+    object::ask(&state, &visitor, &id, &uri, &headers, view).await
 }
 
 /// Deletes.

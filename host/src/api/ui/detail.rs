@@ -6,14 +6,15 @@ use axum::{
     http::Uri,
     response::Response,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    format,
+    filter, format,
     listing::ListQuery,
     object::{Shown, Tab},
+    schedule,
     session::Visitor,
     text,
 };
@@ -31,14 +32,41 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let shown = Shown::load(&state, &visitor, &id).await?;
+    let connection = connection_of(&state, &visitor, &shown).await?;
+    let query = ListQuery::of(&uri);
+    page(&state, &visitor, &query, &shown, &connection, None).await
+}
+
+/// The connection of an object that is shown.
+pub(super) async fn connection_of(state: &ApiState, visitor: &Visitor, shown: &Shown) -> Result<Connection, ApiError> {
     let key = shown.object.path.connection().as_str().parse::<ConnectionKey>();
     let key = key.map_err(|_| super::no_such_object())?;
     let connection = state.db.connection_by_key(visitor.caller.sight(), &key).await?;
-    let connection = connection.ok_or_else(super::no_such_object)?;
+    connection.ok_or_else(super::no_such_object)
+}
+
+/// The tab, with why another schedule was refused.
+pub(super) async fn page(
+    state: &ApiState,
+    visitor: &Visitor,
+    query: &ListQuery,
+    shown: &Shown,
+    connection: &Connection,
+    refusal: Option<&schedule::Refusal>,
+) -> Result<Response, ApiError> {
     let connector = state.connectors.by_technology(&connection.technology);
     let facts = connector.as_deref().map(Facts::of);
-    let content = view(&connection, facts.as_ref(), state.clock.now());
-    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Connection, &content).await
+    let now = state.clock.now();
+    let content = html! {
+        @match query.get("saved") {
+            "" => {},
+            "sync" => p.notice.good role="status" { "Saved. A sync looks for what may be new." },
+            _ => p.notice.good role="status" { "Saved." },
+        }
+        (view(connection, facts.as_ref(), &filter::panel(connection, &shown.object, visitor), now))
+        (schedule::view(shown.object.id, connection, visitor, refusal, now))
+    };
+    shown.page(state, visitor, query, Tab::Connection, &content).await
 }
 
 /// What the tab says of a connector.
@@ -63,7 +91,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) -> Markup {
+fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Markup, now: Timestamp) -> Markup {
     let schema = connector.map_or(&Value::Null, |c| c.schema);
     html! {
         h2 { "Account" }
@@ -86,9 +114,15 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, now: Timestamp) 
             }
             div { dt { "Disabled objects" } dd {
                 @if connection.options.force_recursive_crawl { "always scanned too" } @else { "scanned where needed" } } }
+            div { dt title="Where the platform gives an object no fingerprint" { "Columns count as current" } dd {
+                @match connection.options.columns_max_age {
+                    None => "until the next sync",
+                    Some(age) => { "for " (format::duration(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))) }
+                } } }
             div { dt { "Impersonation" } dd { "Off" } }
             div { dt { "Project workspaces" } dd { "Off" } }
         }
+        (patterns)
         h2 { "Connector" }
         @match connector {
             None => p.notice.bad { "No connector for this technology is installed: nothing can be synced." },
@@ -150,12 +184,16 @@ mod tests {
         connection.config = json!({ "role": "READER", "oAuthClientConfig": { "clientId": "<id>" }, "useTls": true });
         let schema = json!({ "properties": { "role": { "title": "Role" } } });
         let facts = Facts { title: "T", name: "t", version: "1.2.3", digest: "abc", schema: &schema };
-        let shown = view(&connection, Some(&facts), sample::now()).into_string();
+        let shown = view(&connection, Some(&facts), &html! {}, sample::now()).into_string();
         for part in
             ["Role", "READER", "oAuthClientConfig.clientId", "&lt;id&gt;", "Yes", "1.2.3", "https://lake.example"]
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(view(&connection, None, sample::now()).into_string().contains("No connector for this technology"));
+        assert!(
+            view(&connection, None, &html! {}, sample::now())
+                .into_string()
+                .contains("No connector for this technology")
+        );
     }
 }

@@ -10,14 +10,15 @@ use maud::{Markup, html};
 use super::{
     badges, format,
     frame::{self, Frame, Section},
-    history, jobs, links,
+    history, jobs, links, listing,
     session::Visitor,
     text,
 };
 use crate::{
     api::{ApiState, error::ApiError},
+    db::jobs::JobFilter,
     model::{
-        job::{Job, JobType, MAX_JOB_ERRORS},
+        job::{Job, JobType, MAX_JOB_ERRORS, Trigger},
         page::ObjectError,
         path::ObjectPath,
     },
@@ -29,12 +30,12 @@ pub(super) async fn show(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let job = load(&state, &visitor, &id).await?;
+    let (job, parts) = load(&state, &visitor, &id).await?;
     let running = jobs::running(&state.db, visitor.caller.sight()).await?.len();
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href="/ui/jobs" { "Jobs" } }
-        h1 { "Object sync " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
-        (view(&job, &visitor, state.clock.now()))
+        h1 { (jobs::title(&job)) " " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
+        (view(&job, &parts, &visitor, state.clock.now()))
         (history::part_of_job(&state, &visitor, job.id).await?)
     };
     let title = format!("Job on {}", text::plain_path(&job.object_path));
@@ -47,17 +48,34 @@ pub(super) async fn live(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let job = load(&state, &visitor, &id).await?;
-    Ok(frame::fragment(view(&job, &visitor, state.clock.now())))
+    let (job, parts) = load(&state, &visitor, &id).await?;
+    Ok(frame::fragment(view(&job, &parts, &visitor, state.clock.now())))
 }
 
-async fn load(state: &ApiState, visitor: &Visitor, id: &str) -> Result<Job, ApiError> {
+/// The job, with the others of its bulk where it stands for them.
+async fn load(state: &ApiState, visitor: &Visitor, id: &str) -> Result<(Job, Vec<Job>), ApiError> {
     let id = id.parse().map_err(|_| jobs::no_such_job())?;
-    state.db.job(visitor.caller.sight(), id).await?.ok_or_else(jobs::no_such_job)
+    let job = state.db.job(visitor.caller.sight(), id).await?.ok_or_else(jobs::no_such_job)?;
+    if !job.job_type.is_group() {
+        return Ok((job, Vec::new()));
+    }
+    let filter = JobFilter { bulk: Some(job.bulk), size: listing::ROWS + 1, ..JobFilter::default() };
+    let mut parts = state.db.jobs(visitor.caller.sight(), filter).await?;
+    parts.retain(|part| part.id != job.id);
+    Ok((job, parts))
+}
+
+fn why(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Request => "somebody asked for it",
+        Trigger::Registration => "the connection was registered",
+        Trigger::Settings => "settings were changed",
+        Trigger::Schedule => "it was time",
+    }
 }
 
 /// The job.
-pub(super) fn view(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
+pub(super) fn view(job: &Job, parts: &[Job], visitor: &Visitor, now: Timestamp) -> Markup {
     let busy = !job.state.is_final();
     html! {
         div #job data-live={ (links::job(job.id)) "/live" } data-busy[busy] aria-busy=(busy) {
@@ -77,6 +95,7 @@ pub(super) fn view(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
                 }
             }
             (figures(job, now))
+            (jobs::parts(parts, visitor, now))
             (per_type(job))
             (object_errors(job))
         }
@@ -85,13 +104,16 @@ pub(super) fn view(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
 
 fn figures(job: &Job, now: Timestamp) -> Markup {
     let c = &job.counts;
-    let JobType::ObjectSync { force_recursive } = job.job_type;
     html! {
         dl.facts {
             div { dt { "Asked for" } dd { (format::time(job.created_at, now)) } }
             div { dt { "Began" } dd { (format::time_or(job.started_at, now, "not yet")) } }
             div { dt { "Took" } dd { (jobs::took(job, now)) } }
-            div { dt { "Disabled objects" } dd { @if force_recursive { "scanned too" } @else { "scanned where needed" } } }
+            div { dt { "Why" } dd { (why(job.trigger)) } }
+            @if let JobType::ObjectSync { force_recursive } = job.job_type {
+                div { dt { "Disabled objects" } dd { @if force_recursive { "scanned too" } @else { "scanned where needed" } } }
+            }
+            @if let Some(parent) = job.parent { div { dt { "Part of" } dd { a href=(links::job(parent)) { "a larger job" } } } }
             div { dt { "Parts read" } dd { (format::count(c.partitions_done)) " of " (format::count(c.partitions)) } }
             div { dt { "Pages" } dd { (format::count(c.pages)) } }
             div { dt { "Requests" } dd { (format::count(c.requests)) } }
@@ -107,8 +129,14 @@ fn figures(job: &Job, now: Timestamp) -> Markup {
 
 fn per_type(job: &Job) -> Markup {
     let c = &job.counts;
-    let columns =
-        [("Seen", &c.seen), ("New", &c.added), ("Changed", &c.changed), ("Missing", &c.missing), ("Back", &c.returned)];
+    let columns = [
+        ("Seen", &c.seen),
+        ("New", &c.added),
+        ("Changed", &c.changed),
+        ("Missing", &c.missing),
+        ("Back", &c.returned),
+        ("Left out", &c.excluded),
+    ];
     let types: std::collections::BTreeSet<&String> = columns.iter().flat_map(|(_, counts)| counts.keys()).collect();
     html! {
         @if !types.is_empty() {
@@ -134,6 +162,7 @@ fn per_type(job: &Job) -> Markup {
                             td.num { (format::count(c.columns_added)) }
                             td.num { (format::count(c.columns_changed)) }
                             td.num { (format::count(c.columns_deleted)) }
+                            td.num { span.faint { "–" } }
                             td.num { span.faint { "–" } }
                         }
                     }
@@ -195,7 +224,7 @@ mod tests {
             code: "permission-denied".into(),
             message: "no USE <SCHEMA>\non it".into(),
         }];
-        let shown = view(&job, &sample::visitor(), sample::now()).into_string();
+        let shown = view(&job, &[], &sample::visitor(), sample::now()).into_string();
         assert!(shown.contains("12,345") && shown.contains("&lt;i&gt;odd"), "{shown}");
         assert!(shown.contains("(5,000)") && shown.contains("The first 1 are listed"), "{shown}");
         assert!(shown.contains("no USE &lt;SCHEMA&gt;<br>on it"), "{shown}");

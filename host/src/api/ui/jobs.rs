@@ -18,10 +18,13 @@ use super::{
 };
 use crate::{
     api::{ApiState, error::ApiError},
-    db::{Db, DbError, jobs::JobFilter},
+    db::{
+        Db, DbError,
+        jobs::{JobFilter, JobKind},
+    },
     model::{
         id::{ConnectionId, JobId},
-        job::{Job, JobState},
+        job::{Job, JobState, JobType, Trigger},
         sight::Sight,
     },
 };
@@ -53,9 +56,10 @@ pub(super) async fn running(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError>
     Ok(jobs)
 }
 
-/// The newest ended job of each connection among the newest jobs.
+/// The newest ended sync of each connection among the newest jobs.
 pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
-    let mut jobs = db.jobs(sight, JobFilter { size: 60, ..JobFilter::default() }).await?;
+    let syncs = JobFilter { kind: Some(JobKind::ObjectSync), size: 60, ..JobFilter::default() };
+    let mut jobs = db.jobs(sight, syncs).await?;
     let mut seen = std::collections::HashSet::<ConnectionId>::new();
     jobs.retain(|job| job.state.is_final() && seen.insert(job.connection));
     Ok(jobs)
@@ -165,11 +169,45 @@ pub(super) fn table(jobs: &[Job], query: &ListQuery, visitor: &Visitor, busy: bo
     }
 }
 
+/// The jobs that one stands for.
+pub(super) fn parts(jobs: &[Job], visitor: &Visitor, now: Timestamp) -> Markup {
+    let shown = &jobs[..jobs.len().min(listing::ROWS)];
+    html! {
+        @if !shown.is_empty() {
+            h2 { "Its parts" }
+            @if jobs.len() > shown.len() { p.hint { "The newest " (shown.len()) " are listed." } }
+            div.scroll {
+                table {
+                    thead { tr {
+                        th scope="col" { "Object" }
+                        th scope="col" { "State" }
+                        th.wide scope="col" { "Asked for" }
+                        th.wide scope="col" { "Took" }
+                        th.act scope="col" { span.unseen { "Action" } }
+                    } }
+                    tbody { @for job in shown { (row(job, visitor, now)) } }
+                }
+            }
+        }
+    }
+}
+
+/// What a job does, in words.
+pub(super) fn title(job: &Job) -> &'static str {
+    match job.job_type {
+        JobType::ObjectSync { .. } => "Object sync",
+        JobType::SettingsChange => "Change of settings",
+        JobType::SyncGroup => "Object syncs",
+    }
+}
+
 fn row(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
     html! {
         tr {
             td {
                 a href=(links::job(job.id)) { (text::path(job.object_path.segments())) }
+                @if job.job_type.is_group() { " " span.badge.plain { (title(job)) } }
+                @if job.trigger == Trigger::Schedule { " " span.badge.plain { "Scheduled" } }
                 @if let Some(error) = &job.error {
                     details.problem id={ "e-" (job.id) } {
                         summary { (text::name(&error.code)) }
@@ -199,16 +237,22 @@ pub(super) fn cancel_form(job: &Job, visitor: &Visitor) -> Markup {
 pub(super) fn progress(job: &Job) -> Markup {
     let c = &job.counts;
     let label = format!("{} of {} parts read", format::count(c.partitions_done), format::count(c.partitions));
+    let (seen, total) = (c.seen.values().sum::<u64>(), job.expected);
     html! {
         div.progress {
             @match job.state {
+                JobState::Active | JobState::Retry if total.is_some_and(|total| seen <= total) => {
+                    @let total = total.unwrap_or(seen);
+                    @let label = format!("about {} of {} objects", format::count(seen), format::count(total));
+                    progress max=(total) value=(seen) aria-label=(label) title=(label) {}
+                },
                 JobState::Active | JobState::Retry if c.partitions > 0 => {
                     progress max=(c.partitions) value=(c.partitions_done.min(c.partitions)) aria-label=(label) title=(label) {}
                 },
                 JobState::Active => progress aria-label="Begins" {},
                 _ => {},
             }
-            span.hint { (found(job)) }
+            @if !job.job_type.is_group() { span.hint { (found(job)) } }
         }
     }
 }

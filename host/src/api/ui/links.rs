@@ -18,6 +18,16 @@ pub(super) fn connection(id: ObjectId) -> String {
     format!("/ui/object/{id}/connection")
 }
 
+/// Changes when its connection is synced by itself.
+pub(super) fn schedule(id: ObjectId) -> String {
+    format!("/ui/object/{id}/schedule")
+}
+
+/// Its include and exclude patterns, where it is a connection.
+pub(super) fn filter(id: ObjectId) -> String {
+    format!("/ui/object/{id}/filter")
+}
+
 /// What happened at it.
 pub(super) fn history(id: ObjectId) -> String {
     format!("/ui/object/{id}/history")

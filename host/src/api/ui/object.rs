@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::Uri,
+    http::{HeaderMap, Uri},
     response::Response,
 };
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use crate::{
     model::{
         id::ObjectId,
         job::Job,
-        object::{Kind, ObjectView},
+        object::{Kind, ObjectView, RemoteStatus},
         sight::Visible,
     },
 };
@@ -108,6 +108,23 @@ impl Shown {
             (content)
         }))
     }
+}
+
+/// The page of a question about an object, or for the script only the question. For somebody who may act on it.
+pub(super) async fn ask(
+    state: &ApiState,
+    visitor: &Visitor,
+    id: &str,
+    uri: &Uri,
+    headers: &HeaderMap,
+    question: fn(&ObjectView, &Visitor) -> Markup,
+) -> Result<Response, ApiError> {
+    let shown = Shown::load_own(state, visitor, id).await?;
+    let question = question(&shown.object, visitor);
+    if super::wants_fragment(headers) {
+        return Ok(frame::fragment(question));
+    }
+    shown.page(state, visitor, &ListQuery::of(uri), Tab::Content, &question).await
 }
 
 /// The page with its first tab.
@@ -232,13 +249,24 @@ fn facts(object: &ObjectView, now: Timestamp) -> Markup {
             div { dt { (synced) } dd { (format::time_or(object.last_synced_at, now, "never")) } }
             div { dt { "Found" } dd { (format::time(object.created_at, now)) } }
             div { dt { "Changed" } dd { (format::time(object.updated_at, now)) } }
+            @if let Some(why) = &object.exclusion {
+                div { dt { "Excluded" } dd { (text::name(&why.to_string())) } }
+            }
             @if object.facts.kind == Kind::TableLike {
-                div { dt { "Data source" } dd { @if object.is_data_source() { "Yes" } @else { "No, because it is not enabled" } } }
+                div { dt { "Data source" } dd { @if object.is_data_source() { "Yes" } @else { (why_not(object)) } } }
             }
             @if !object.namespace.is_empty() { div { dt { "Namespace" } dd { (text::name(&object.namespace)) } } }
             @if let Some(id) = &object.facts.remote_id { div { dt { "Id at the platform" } dd { (text::name(id)) } } }
             @for (name, value) in &object.facts.attributes { div { dt { (text::name(name)) } dd { (text::name(value)) } } }
         }
+    }
+}
+
+fn why_not(object: &ObjectView) -> &'static str {
+    match object.remote_status {
+        RemoteStatus::Excluded => "No, because it is left out",
+        RemoteStatus::Missing => "No, because the platform no longer has it",
+        RemoteStatus::Present => "No, because it is not enabled",
     }
 }
 

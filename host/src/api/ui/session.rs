@@ -29,7 +29,7 @@ use crate::api::{
 const SESSION: SignedDuration = SignedDuration::from_hours(12);
 
 /// Largest form that is read.
-const MAX_FORM: usize = 16 * 1024;
+const MAX_FORM: usize = 256 * 1024;
 
 /// Somebody who is signed in.
 pub(super) struct Visitor {

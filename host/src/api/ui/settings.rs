@@ -334,7 +334,7 @@ mod tests {
         let before = sample::connection_object();
         let mut after = before.clone();
         after.settings.is_active = true;
-        let outcome = SettingsOutcome { object: after, affected: 12_001, overridden: 3, job: None };
+        let outcome = SettingsOutcome { object: after, affected: 12_001, overridden: 3, job: None, bulk: None };
         let chosen = Choices { status: Some(true), new_objects: None };
         let change = chosen.change(Choices::of(&before.overrides));
         let shown = review_view(&before, chosen, change, &outcome, &sample::visitor()).into_string();

@@ -9,9 +9,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    frame, links,
-    listing::ListQuery,
-    object::{Shown, Tab},
+    frame, links, object,
     session::{Posted, Visitor},
     text,
 };
@@ -29,12 +27,7 @@ pub(super) async fn ask(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let shown = Shown::load_own(&state, &visitor, &id).await?;
-    let question = view(&shown.object, &visitor);
-    if super::wants_fragment(&headers) {
-        return Ok(frame::fragment(question));
-    }
-    shown.page(&state, &visitor, &ListQuery::of(&uri), Tab::Content, &question).await
+    object::ask(&state, &visitor, &id, &uri, &headers, view).await
 }
 
 /// Queues the sync.

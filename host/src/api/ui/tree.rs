@@ -144,11 +144,13 @@ fn entry(tree: &Tree, object: &ObjectView, current: Option<ObjectId>) -> Markup 
                 } @else {
                     span.no-toggle {}
                 }
-                a.off[!object.active].gone[object.remote_status != RemoteStatus::Present]
+                a.off[!object.active].gone[object.remote_status == RemoteStatus::Missing]
+                    .out[object.remote_status == RemoteStatus::Excluded]
                     href=(links::object(object.id)) aria-current=[(current == Some(object.id)).then_some("page")] {
                     (icons::object(&object.facts.object_type, object.facts.kind == Kind::Container))
                     (text::name(name))
-                    @if !object.active { span.unseen { " (disabled)" } }
+                    @if object.remote_status == RemoteStatus::Excluded { span.unseen { " (excluded)" } }
+                    @else if !object.active { span.unseen { " (disabled)" } }
                 }
             }
             @if open { (branch(tree, Some(object.id), current)) }

@@ -21,6 +21,10 @@ fn required(value: &Value, found: &mut BTreeSet<Property>) {
         Value::String(text) => found.extend(templates(text).filter(|t| !t.contains("default")).flat_map(properties)),
         Value::Array(items) => items.iter().for_each(|item| required(item, found)),
         Value::Object(map) => {
+            // A key is named without braces. (Its passphrase is needed only if it is encrypted.)
+            if let Some(pem) = map.get("jwt").and_then(|jwt| jwt.pointer("/key/pem")).and_then(Value::as_str) {
+                found.extend(pem.parse::<Property>());
+            }
             for (key, item) in map {
                 let optional = key.ends_with('?') || (key == "url" && item.is_array());
                 if !optional {
@@ -66,5 +70,22 @@ mod tests {
             } }]
         });
         assert_eq!(shown(&of_recipe(&recipe)), ["client.id", "client.secret"]);
+    }
+
+    #[test]
+    fn a_key_is_needed_and_its_passphrase_is_not() {
+        let recipe = json!({
+            "id": "key",
+            "secrets": ["key.content", "phrase"],
+            "acquire": [{ "jwt": {
+                "alg": "RS256",
+                "key": { "pem": "key.content", "passphrase": "phrase" },
+                "claims": { "sub": "{{ config.user }}.{{ key.spki_sha256 }}" },
+                "ttl": 60,
+                "as": "token"
+            } }],
+            "renew": { "exchange": { "take": { "refresh": { "at": "/x", "persist": "phrase" } } } }
+        });
+        assert_eq!(shown(&of_recipe(&recipe)), ["key.content", "user"]);
     }
 }

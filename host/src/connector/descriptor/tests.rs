@@ -179,6 +179,30 @@ fn stored_secrets_hold_for_what_is_left_out_of_the_same_method() {
 }
 
 #[test]
+fn hosts_that_a_connector_names_need_approval() {
+    let foreign = |pointer: &str, place: &str| {
+        let mut document = document();
+        *document.pointer_mut(pointer).expect("a place") = json!(place);
+        Descriptor::parse(&document.to_string()).expect("valid")
+    };
+    assert!(descriptor().check_approved(&[]).is_ok(), "its own host and configured ones need none at install");
+    for (pointer, place) in [
+        ("/authentication/methods/1/acquire/0/exchange/url", "https://login.example/token"),
+        ("/authentication/methods/0/apply/to/0/origin", "https://login.example"),
+        ("/egress/0/origin", "https://login.example"),
+    ] {
+        let descriptor = foreign(pointer, place);
+        let error = descriptor.check_approved(&[]).expect_err("nobody approved it");
+        assert_eq!(error.code, "not-approved");
+        assert!(error.message.ends_with("[egress] approved_origins = [\"https://login.example\"]"), "{error}");
+        let approved = ["https://login.example".parse().expect("an origin")];
+        assert!(descriptor.check_approved(&approved).is_ok(), "{pointer}");
+        let other = ["https://login.example:8443".parse().expect("an origin")];
+        assert!(descriptor.check_approved(&other).is_err(), "{pointer}");
+    }
+}
+
+#[test]
 fn every_field_that_names_a_host_counts() {
     let descriptor = descriptor();
     let config = |hostname: &str, port: u16, authority: &str| json!({ "hostname": hostname, "port": port, "client": { "id": "x", "authorityUrl": authority } });

@@ -26,8 +26,13 @@ use crate::{
 
 /// Most attributes of one object.
 const MAX_ATTRIBUTES: usize = 256;
+/// The shortest pause between two pages of a connector that asks for one: it polls, and polling in a tight loop serves
+/// nobody.
+const MIN_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause a connector may ask for between two pages.
 const MAX_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// The key under which an object says that the connector leaves it out, and why.
+const EXCLUDED: &str = "excluded";
 /// The code of an object that was left out because it cannot be one.
 const INVALID_OBJECT: &str = "invalid-object";
 
@@ -97,7 +102,7 @@ pub(in crate::connector) fn page(page: catalog_types::Page, expect: &Expect) -> 
         listed,
         partitions: partitions(page.partitions, expect.scope())?,
         next: page.next.map(cursor).transpose()?,
-        not_before: page.not_before_ms.map(|ms| Duration::from_millis(ms).min(MAX_PAUSE)),
+        not_before: page.not_before_ms.map(|ms| Duration::from_millis(ms).clamp(MIN_PAUSE, MAX_PAUSE)),
     })
 }
 
@@ -188,6 +193,7 @@ fn scanned(object: catalog_types::Object, expect: &Expect) -> Result<ScannedObje
         return Err(invalid(path, format!("the object's {what}")));
     }
     let columns = object.columns.map(columns).transpose().map_err(|why| invalid(path.clone(), why))?;
+    let excluded = object.extra.into_iter().find(|(key, _)| key == EXCLUDED).map(|(_, why)| clean(why, MAX_LABEL));
     let kind = Kind::from_text(&object.kind);
     let object_type = match object.object_type {
         text if text.is_empty() => kind.as_str().to_owned(),
@@ -205,6 +211,7 @@ fn scanned(object: catalog_types::Object, expect: &Expect) -> Result<ScannedObje
         },
         fingerprint: object.fingerprint,
         columns,
+        excluded,
     })
 }
 

@@ -7,9 +7,10 @@ use redb::ReadableTable as _;
 use super::{
     super::{
         fault::Fault,
-        records::{ObjectRow, decode, encode},
+        records::{ObjectRow, decode, encode, micros},
     },
     ledger::Ledger,
+    listing::MAX_IDLE,
 };
 use crate::model::{
     change::{MAX_VALUE_BYTES, Values},
@@ -51,7 +52,39 @@ impl Ledger<'_, '_> {
         let noted = first || row.fingerprint != fingerprint;
         row.columns_known = true;
         row.fingerprint = fingerprint;
+        self.note_read(id, row.fingerprint.is_some())?;
         Ok((differs || first, noted))
+    }
+
+    /// Whether an object's columns were read so lately that they count as current without a fingerprint. Who asks for this
+    /// very object wants them read.
+    pub(super) fn is_recent(&self, id: u128) -> Result<bool, Fault> {
+        let Some(max_age) = self.columns_max_age.filter(|_| self.target.leaf.is_none()) else { return Ok(false) };
+        let Some(read_at) = self.rows.columns_read.get(id)?.map(|row| row.value()) else { return Ok(false) };
+        // A clock that was set back proves nothing.
+        let age = u128::try_from(micros(self.step.now) - read_at).ok();
+        Ok(age.is_some_and(|age| age < max_age.as_micros()))
+    }
+
+    /// Notes that columns were read, where nothing but their age can tell whether they are current. A note that still
+    /// counts is left as it is.
+    pub(super) fn note_read(&mut self, id: u128, has_fingerprint: bool) -> Result<(), Fault> {
+        if has_fingerprint {
+            self.forget_read(id)
+        } else if self.columns_max_age.is_some() && !self.is_recent(id)? {
+            self.rows.columns_read.insert(id, micros(self.step.now))?;
+            Ok(())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Drops the note of when columns were read.
+    pub(super) fn forget_read(&mut self, id: u128) -> Result<(), Fault> {
+        if self.rows.columns_read.get(id)?.is_some() {
+            self.rows.columns_read.remove(id)?;
+        }
+        Ok(())
     }
 
     /// Whether the write in hand answers a question for columns.
@@ -80,7 +113,7 @@ impl Ledger<'_, '_> {
                 )?;
                 continue;
             }
-            if object.columns.is_none() {
+            if object.columns.is_none() && object.excluded.is_none() {
                 self.report(
                     &object.path,
                     "columns-missing",
@@ -101,13 +134,16 @@ impl Ledger<'_, '_> {
         }
         // What was seen while columns were read proves nothing about a listing.
         self.seen.clear();
+        let asked = names.len();
         let names: Vec<String> = names.into_iter().filter(|name| open.contains(name)).collect();
+        let idle = if names.len() < asked { 0 } else { self.task.idle + 1 };
         match page.next {
-            Some(next) if !names.is_empty() => {
+            Some(next) if !names.is_empty() && idle < MAX_IDLE => {
                 let mut task = self.task.clone();
                 task.work = Work::Columns { scope, namespace, names };
                 task.cursor = Some(next);
                 task.failures = 0;
+                task.idle = idle;
                 task.not_before = page.not_before.and_then(|wait| self.step.now.checked_add(wait).ok());
                 Ok(Some(task))
             }

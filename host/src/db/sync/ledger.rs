@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     rc::Rc,
+    time::Duration,
 };
 
 use redb::ReadableTable as _;
@@ -16,7 +17,7 @@ use super::{
         fault::{Fault, Stop},
         jobs::{ClaimError, listed_scope, owned},
         queue,
-        records::{JobRow, decode, encode, kind_number},
+        records::{JobRow, decode, encode, kind_number, micros},
         tables::WriteRows,
         tree::{self, Node},
     },
@@ -25,15 +26,16 @@ use super::{
 use crate::model::{
     change::Values,
     diff::What,
+    filter::{Filter, Way},
     job::{MAX_JOB_ERRORS, Task, Work},
-    object::Kind,
+    object::{Kind, RemoteStatus},
     page::ObjectError,
     path::RemotePath,
     settings::Inherited,
 };
 
 /// Names that one `Columns` task asks for at most.
-const MAX_NAMES: usize = 10_000;
+const MAX_NAMES: usize = 1_000;
 
 /// What a job is for.
 pub(super) struct Target {
@@ -52,11 +54,25 @@ pub(super) struct Container {
     pub(super) lineage: Vec<u128>,
     pub(super) inherited: Inherited,
     pub(super) kind: u8,
+    /// What the patterns may still say of its children; none where they leave it out.
+    way: Option<Way>,
+    /// Whether the connector leaves it or anything above it out.
+    is_excluded: bool,
 }
 
 impl Container {
     pub(super) fn can_hold(&self) -> bool {
         self.kind == kind_number(Kind::Container)
+    }
+
+    /// Whether nothing in it is listed (D41).
+    pub(super) fn is_left_out(&self) -> bool {
+        self.is_excluded || self.way.is_none()
+    }
+
+    /// Whether the patterns keep its child of this name.
+    pub(super) fn keeps(&self, filter: &Filter, name: &str) -> bool {
+        self.way.as_ref().is_some_and(|way| filter.below(way, name).is_some())
     }
 }
 
@@ -70,6 +86,12 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) target: Target,
     /// The top-level name that is never listed (F40).
     pub(super) host_managed: Option<String>,
+    /// What of the account is listed.
+    pub(super) filter: Filter,
+    /// How long columns without a fingerprint count as current.
+    pub(super) columns_max_age: Option<Duration>,
+    /// When the patterns last let in more than before, in microseconds.
+    pub(super) widened_at: Option<i64>,
     /// Sequence of this commit.
     pub(super) sequence: u64,
     /// Whether the inventory was changed, so that the sequence is used up.
@@ -103,6 +125,9 @@ impl<'a, 't> Ledger<'a, 't> {
         Ok(Some(Self {
             target: target(&chain)?,
             host_managed: connection.host_managed,
+            filter: connection.options.filter,
+            columns_max_age: connection.options.columns_max_age,
+            widened_at: connection.widened_at.map(micros),
             sequence,
             dirty: false,
             pending: Pending::default(),
@@ -146,10 +171,15 @@ impl<'a, 't> Ledger<'a, 't> {
             self.count_readers(&partition.scope.clone(), 1)?;
             self.job.counts.partitions += 1;
         }
-        let task = Task { number, work, cursor: None, not_before: None, failures: 0, restarts: 0 };
+        let task = Task::new(number, work);
         queue::put_task(self.rows, self.job_id, &task)?;
         self.added.push(task);
         Ok(())
+    }
+
+    /// Whether tasks came up in this write.
+    pub(super) fn has_added(&self) -> bool {
+        !self.added.is_empty()
     }
 
     fn drop_task(&mut self) -> Result<(), Fault> {
@@ -199,8 +229,18 @@ impl<'a, 't> Ledger<'a, 't> {
         }
     }
 
-    /// Reports what could not be done about one object; the rest goes on.
+    /// Reports what could not be done about one object; the rest goes on. A job for a single object lists its siblings on
+    /// the way: what is wrong with them is not its business.
     pub(super) fn report(&mut self, path: &RemotePath, code: &str, message: &str) -> Result<(), Fault> {
+        let target = &self.target;
+        if target.leaf.is_some() && !path.is_within(&target.object) && !target.object.is_within(path) {
+            return Ok(());
+        }
+        self.report_always(path, code, message)
+    }
+
+    /// Reports what concerns the job's object, wherever it was delivered.
+    pub(super) fn report_always(&mut self, path: &RemotePath, code: &str, message: &str) -> Result<(), Fault> {
         self.job.counts.errors += 1;
         let listed = self.job.errors_listed;
         if usize::try_from(listed).is_ok_and(|n| n < MAX_JOB_ERRORS) {
@@ -233,18 +273,22 @@ impl<'a, 't> Ledger<'a, 't> {
             }
         };
         let Some(row) = tree::object(self.rows, id)? else { return Ok(None) };
-        let (mut lineage, inherited) = match above {
-            Some(above) => (above.lineage.clone(), above.inherited),
-            None => (Vec::new(), Inherited::default()),
+        let (mut lineage, inherited, way, above_excluded) = match (above, path.0.last()) {
+            (Some(above), Some(name)) => {
+                let way = above.way.as_ref().and_then(|way| self.filter.below(way, name.as_str()));
+                (above.lineage.clone(), above.inherited, way, above.is_excluded)
+            }
+            _ => (Vec::new(), Inherited::default(), Some(self.filter.top()), false),
         };
+        let is_excluded = above_excluded || row.mark() == RemoteStatus::Excluded;
         lineage.push(id);
         let inherited = inherited.then(&tree::overrides(self.rows, id)?);
-        let container = Rc::new(Container { id, lineage, inherited, kind: row.kind });
+        let container = Rc::new(Container { id, lineage, inherited, kind: row.kind, way, is_excluded });
         self.containers.insert(path.clone(), Rc::clone(&container));
         Ok(Some(container))
     }
 
-    /// Forgets remembered containers: something moved, or changed what it is.
+    /// Forgets remembered containers: something moved, or changed what it is or whether it is left out.
     pub(super) fn forget_containers(&mut self) {
         self.containers.clear();
     }

@@ -13,7 +13,7 @@ use super::{
         records::{ListedRow, ObjectRow, decode, encode, micros},
         tree,
     },
-    ledger::Ledger,
+    ledger::{Container, Ledger},
 };
 use crate::model::{
     diff::What,
@@ -23,6 +23,10 @@ use crate::model::{
     page::{Listing, ObjectError, Page, Partition, Presence, ScannedObject},
     path::RemotePath,
 };
+
+/// Pages in a row that bring nothing, of which a task has at most as many: kept with it, so that neither a restart nor a
+/// wait lets a connector poll without end.
+pub(super) const MAX_IDLE: u32 = 5_000;
 
 impl Ledger<'_, '_> {
     /// Applies a page of a listing.
@@ -34,7 +38,10 @@ impl Ledger<'_, '_> {
             // Deleted meanwhile: the next sync finds it as new (D22).
             return Ok(None);
         }
-        let is_loop = page.next.is_some() && page.next == self.task.cursor && page.not_before.is_none();
+        let is_waiting = page.not_before.is_some();
+        let is_loop = page.next.is_some() && page.next == self.task.cursor && !is_waiting;
+        let has_listed = !page.listed.is_empty();
+        let is_empty = page.objects.is_empty() && page.errors.is_empty() && page.partitions.is_empty() && !has_listed;
         // A container before its children, whatever the connector's order.
         page.objects.sort_by_key(|object| object.path.0.len());
         self.place_all(page.objects, &scope)?;
@@ -60,20 +67,42 @@ impl Ledger<'_, '_> {
                 )?;
             }
         }
-        if is_loop {
-            self.report(&scope, "endless", "the connector gave the same cursor again; the listing would never end")?;
+        // A page that asks to wait may repeat itself: only what no page of the job has carried gets it on.
+        let is_idle = is_empty || (is_waiting && !has_listed && !self.has_added() && !self.saw_something_new()?);
+        let idle = if is_idle { self.task.idle + 1 } else { 0 };
+        if page.next.is_some() && (is_loop || idle >= MAX_IDLE) {
+            let why = if is_loop {
+                "the connector gave the same cursor again; the listing would never end"
+            } else {
+                "the connector brought 5000 pages with nothing on them; the listing would never end"
+            };
+            self.report(&scope, "endless", why)?;
             self.distrust(&scope)?;
             page.next = None;
         }
         let next = page.next.map(|next| Task {
             cursor: Some(next),
             failures: 0,
+            idle,
             not_before: page.not_before.and_then(|wait| self.step.now.checked_add(wait).ok()),
             ..self.task.clone()
         });
         self.write_seen()?;
         self.job.counts.pages += 1;
         Ok(next)
+    }
+
+    /// Whether the page in hand has carried a child that no page of this job had carried before.
+    fn saw_something_new(&mut self) -> Result<bool, Fault> {
+        let here: Vec<((u128, String), Vec<u128>)> =
+            self.seen.iter().map(|(key, ids)| (key.clone(), ids.clone())).collect();
+        for ((container, namespace), ids) in here {
+            let earlier = self.seen_earlier(container, &namespace)?;
+            if ids.iter().any(|id| !earlier.contains(id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn place_all(&mut self, objects: Vec<ScannedObject>, scope: &RemotePath) -> Result<(), Fault> {
@@ -96,7 +125,7 @@ impl Ledger<'_, '_> {
 
     /// An error about an object is reported, and says that the object is not simply gone.
     fn object_error(&mut self, error: ObjectError) -> Result<(), Fault> {
-        if self.is_host_managed(&error.path) {
+        if self.is_host_managed(&error.path) || self.leaves_out(&error.path) {
             return Ok(());
         }
         self.report(&error.path, &error.code, &error.message)?;
@@ -122,7 +151,8 @@ impl Ledger<'_, '_> {
 
     /// A container is complete, says the connector. `scope` is that of the partition in hand.
     fn listed(&mut self, listing: &Listing, second_look: bool, scope: &RemotePath) -> Result<(), Fault> {
-        if self.is_host_managed(&listing.path) || !listing.path.is_within(&self.target.scope) {
+        let is_foreign = self.is_host_managed(&listing.path) || !listing.path.is_within(&self.target.scope);
+        if is_foreign || self.leaves_out(&listing.path) {
             return Ok(());
         }
         let Some(container) = self.container(&listing.path)? else {
@@ -132,6 +162,9 @@ impl Ledger<'_, '_> {
                 "the connector called a container complete that is not in the inventory",
             );
         };
+        if container.is_left_out() {
+            return Ok(());
+        }
         let id = container.id;
         let namespace = listing.namespace.as_str();
         let others = self.readers(&listing.path)?.saturating_sub(u64::from(*scope == listing.path));
@@ -143,7 +176,7 @@ impl Ledger<'_, '_> {
         if is_doubted != second_look {
             return Ok(());
         }
-        let unseen = self.unseen(id, namespace)?;
+        let unseen = self.unseen(&container, namespace)?;
         if second_look {
             for (id, row) in unseen {
                 self.mark_missing(id, row)?;
@@ -163,8 +196,10 @@ impl Ledger<'_, '_> {
         Ok(listed.is_some_and(|listed| listed.job == self.job_id))
     }
 
-    /// Known and present children of a container that no page of this job has carried.
-    fn unseen(&mut self, container: u128, namespace: &str) -> Result<Vec<(u128, ObjectRow)>, Fault> {
+    /// Known and present children of a container that no page of this job has carried. What is left out is none of them:
+    /// a connector need not even ask for it.
+    fn unseen(&mut self, it: &Container, namespace: &str) -> Result<Vec<(u128, ObjectRow)>, Fault> {
+        let container = it.id;
         let earlier = self.seen_earlier(container, namespace)?;
         let here = self.seen.get(&(container, namespace.to_owned()));
         let here: HashSet<u128> = here.into_iter().flatten().copied().collect();
@@ -176,7 +211,8 @@ impl Ledger<'_, '_> {
                 continue;
             }
             let row = tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))?;
-            if row.mark() == RemoteStatus::Present && row.listed_namespace() == namespace {
+            let is_listed = row.mark() == RemoteStatus::Present && it.keeps(&self.filter, &row.name);
+            if is_listed && row.listed_namespace() == namespace {
                 unseen.push((id, row));
             }
         }
@@ -227,7 +263,7 @@ impl Ledger<'_, '_> {
             return Ok(None);
         };
         let Some(container) = self.container(&scope)? else { return Ok(None) };
-        let container = container.id;
+        let (it, container) = (container.clone(), container.id);
         let is_proof = self.rows.unproven.get((self.job_id, container))?.is_none()
             && self.rows.doubts.get((self.job_id, container, namespace.as_str()))?.is_some();
         if !is_proof {
@@ -240,7 +276,7 @@ impl Ledger<'_, '_> {
             .map(|(id, _)| id.as_u128())
             .collect();
         // Looked up again: what was moved or seen meanwhile is not a candidate any more.
-        for (id, row) in self.unseen(container, &namespace)? {
+        for (id, row) in self.unseen(&it, &namespace)? {
             if absent.contains(&id) {
                 self.mark_missing(id, row)?;
             }

@@ -5,7 +5,11 @@ use std::rc::Rc;
 use redb::ReadableTable as _;
 
 use super::{
-    super::{counters, fault::Fault},
+    super::{
+        counters,
+        fault::Fault,
+        records::{ListedRow, decode},
+    },
     ledger::{Container, Ledger},
 };
 use crate::model::{
@@ -26,7 +30,7 @@ impl Ledger<'_, '_> {
     /// partition that brought it.
     pub(super) fn admit(&mut self, partition: Partition, within: Option<&RemotePath>) -> Result<(), Fault> {
         let scope = partition.scope.clone();
-        if self.is_host_managed(&scope) {
+        if self.is_host_managed(&scope) || self.leaves_out(&scope) {
             return Ok(());
         }
         let is_foreign = within.is_some_and(|within| !scope.is_within(within)) || scope.0.len() >= MAX_LEVEL;
@@ -59,14 +63,19 @@ impl Ledger<'_, '_> {
         self.pending.flush(self.rows)?;
         let force = self.job.force_recursive;
         let container = self.container(&partition.scope)?;
-        let listed_before = match &container {
-            Some(container) => self.was_listed(container.id)?,
-            None => false,
+        let listed_at = match &container {
+            Some(container) => self.listed_at(container.id)?,
+            None => None,
         };
+        // What was listed while the patterns left more out may hold what was never found.
+        let listed_before = listed_at.is_some_and(|at| self.widened_at.is_none_or(|widened| at > widened));
         let nearest = match container {
             Some(container) => container,
             None => self.nearest(&partition.scope)?,
         };
+        if nearest.is_left_out() {
+            return Ok(());
+        }
         let effective = nearest.inherited.effective();
         let goes_in = descends(Descent {
             force,
@@ -79,12 +88,17 @@ impl Ledger<'_, '_> {
             self.job.counts.skipped += 1;
             return Ok(());
         }
-        let want_columns = self.target.leaf.is_none() && !listed_before && (force || effective.new_children);
+        let want_columns = self.target.leaf.is_none() && listed_at.is_none() && (force || effective.new_children);
         self.add_task(Work::Read { partition, want_columns, second_look: false })
     }
 
-    fn was_listed(&self, container: u128) -> Result<bool, Fault> {
-        Ok(self.rows.listed.range((container, "")..(container + 1, ""))?.next().transpose()?.is_some())
+    /// When the container was last listed completely, in microseconds.
+    fn listed_at(&self, container: u128) -> Result<Option<i64>, Fault> {
+        let mut last = None;
+        for row in self.rows.listed.range((container, "")..(container + 1, ""))? {
+            last = last.max(Some(decode::<ListedRow>(row?.1.value())?.at));
+        }
+        Ok(last)
     }
 
     /// The nearest stored container on the way to a path.

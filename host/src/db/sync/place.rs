@@ -77,6 +77,8 @@ impl Ledger<'_, '_> {
         }
         match self.container(&parent)? {
             Some(container) if container.can_hold() => Ok(Some(container)),
+            // What lies in something that is left out is nobody's orphan.
+            None if self.leaves_out(&parent) => Ok(None),
             found => {
                 // Once for each parent: a hundred thousand orphans are one message.
                 if strangers.insert(parent.clone()) {
@@ -119,6 +121,16 @@ impl Ledger<'_, '_> {
             return Ok(());
         }
         *self.job.counts.seen.entry(scanned.facts.object_type.clone()).or_default() += 1;
+        if self.is_left_out(container, &scanned) {
+            *self.job.counts.excluded.entry(scanned.facts.object_type.clone()).or_default() += 1;
+            scanned.columns = None;
+            // What is known stays what it is, wherever it is now. What the connector itself leaves out is kept, so that
+            // people see it; what the patterns do was left out by people.
+            let is_new = at.is_none() && known.is_none();
+            if is_new && (container.is_left_out() || !container.keeps(&self.filter, &name)) {
+                return Ok(());
+            }
+        }
         let identity = identify(
             scanned.facts.remote_id.as_deref(),
             at.as_ref().map(|node| (ObjectId::from_u128(node.id), node.row.remote_id.as_deref())),
@@ -183,14 +195,18 @@ impl Ledger<'_, '_> {
         }
     }
 
-    /// Whether this job has seen an object where it is.
-    pub(super) fn was_seen(&mut self, id: u128, row: &ObjectRow) -> Result<bool, Fault> {
+    /// Whether this job has seen an object where it is, at `path`.
+    pub(super) fn was_seen(&mut self, id: u128, row: &ObjectRow, path: &RemotePath) -> Result<bool, Fault> {
         if self.placed.contains(&id) {
             return Ok(true);
         }
         let Some(parent) = row.parent.filter(|_| row.displaced_from.is_none()) else { return Ok(false) };
         if self.seen_earlier(parent, &row.namespace)?.contains(&id) {
             return Ok(true);
+        }
+        // A connector need not deliver what the patterns leave out.
+        if self.leaves_out(path) {
+            return Ok(false);
         }
         // Closed in this job: whatever is present in it was seen.
         let listed = self.rows.listed.get((parent, row.namespace.as_str()))?;
@@ -203,7 +219,8 @@ impl Ledger<'_, '_> {
         let id = ObjectId::generate().as_u128();
         let now = micros(self.step.now);
         let own = Overrides::of_new_object(container.inherited.effective(), self.sequence);
-        let ScannedObject { path, namespace, facts, fingerprint, columns } = scanned;
+        let is_left_out = self.is_left_out(container, &scanned);
+        let ScannedObject { path, namespace, facts, fingerprint, columns, excluded } = scanned;
         let mut row = ObjectRow {
             connection: self.job.connection,
             parent: Some(container.id),
@@ -226,10 +243,11 @@ impl Ledger<'_, '_> {
         let case = ColumnsCase {
             kind: facts.kind,
             delivered: columns.is_some(),
-            wanted: self.job.force_recursive || container.inherited.then(&own).effective().is_active,
+            wanted: !is_left_out && (self.job.force_recursive || container.inherited.then(&own).effective().is_active),
             known: false,
             stored: None,
             fingerprint: fingerprint.as_deref(),
+            recent: false,
         };
         match (columns_step(case), &columns) {
             (ColumnsStep::Ask, _) => self.ask(&path, &row),
@@ -237,12 +255,17 @@ impl Ledger<'_, '_> {
                 self.rows.columns.insert(id, encode(columns)?.as_slice())?;
                 row.columns_known = true;
                 row.fingerprint = fingerprint;
+                self.note_read(id, row.fingerprint.is_some())?;
                 self.job.counts.columns_added += u64::try_from(columns.len()).unwrap_or_default();
             }
             _ => {}
         }
         *self.job.counts.added.entry(facts.object_type.clone()).or_default() += 1;
         row.set_facts(facts);
+        if let Some(why) = excluded {
+            row.set_mark(RemoteStatus::Excluded);
+            self.rows.exclusions.insert(id, why.as_str())?;
+        }
         self.rows.children.insert((container.id, row.namespace.as_str(), row.name.as_str()), id)?;
         self.index_remote_id(id, None, row.remote_id.as_deref())?;
         store_overrides(self.rows, id, &own)?;
@@ -263,14 +286,10 @@ impl Ledger<'_, '_> {
     ) -> Result<(), Fault> {
         let id = held.id;
         self.see(container.id, &scanned.namespace, id);
-        if held.row.mark() == RemoteStatus::Missing {
-            held.row.set_mark(RemoteStatus::Present);
-            held.returned = true;
-            *self.job.counts.returned.entry(scanned.facts.object_type.clone()).or_default() += 1;
-            self.note(id, What::Returned);
-        }
+        self.refresh_mark(&mut held, &scanned)?;
         if recreated {
             held.row.fingerprint = None;
+            self.forget_read(id)?;
             self.note_recreated(id, &held.row)?;
             // The new one was never listed, whatever is known of the old one (D37).
             self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
@@ -279,8 +298,10 @@ impl Ledger<'_, '_> {
             self.tell(Values::Facts(vec![ids]));
         }
         let kind = scanned.facts.kind;
+        let is_left_out = self.is_left_out(container, &scanned);
         self.refresh_facts(&mut held, scanned.facts, recreated)?;
-        let wanted = kind == Kind::TableLike && scanned.columns.is_none() && self.wants_columns(container, id)?;
+        let may_want = kind == Kind::TableLike && scanned.columns.is_none() && !is_left_out;
+        let wanted = may_want && self.wants_columns(container, id)?;
         let case = ColumnsCase {
             kind,
             delivered: scanned.columns.is_some(),
@@ -288,6 +309,7 @@ impl Ledger<'_, '_> {
             known: held.row.columns_known,
             stored: held.row.fingerprint.as_deref(),
             fingerprint: scanned.fingerprint.as_deref(),
+            recent: wanted && scanned.fingerprint.is_none() && self.is_recent(id)?,
         };
         match (columns_step(case), scanned.columns) {
             (ColumnsStep::Ask, _) => self.ask(&scanned.path, &held.row),

@@ -41,12 +41,12 @@ impl Ledger<'_, '_> {
             // It was moved away in this job, and now it is delivered where it was: the id stands in two places, and the
             // move was none.
             let (code, message) = refusal(MoveRefused::DuplicateRemoteId);
-            self.report(&from, code, message)?;
+            self.report_always(&from, code, message)?;
         }
         let it = Move {
-            seen_at_old_place: !is_back && self.was_seen(id, &row)?,
+            seen_at_old_place: !is_back && self.was_seen(id, &row, &from)?,
             occupant_seen: match &at {
-                Some(at) => self.was_seen(at.id, &at.row)?,
+                Some(at) => self.was_seen(at.id, &at.row, &scanned.path)?,
                 None => false,
             },
             inside_itself: container.lineage.contains(&id),
@@ -58,7 +58,7 @@ impl Ledger<'_, '_> {
                 self.see(container.id, &scanned.namespace, at.id);
             }
             let (code, message) = refusal(refused);
-            return self.report(&scanned.path, code, message);
+            return self.report_always(&scanned.path, code, message);
         }
         if let Some(at) = at {
             self.displace(at)?;
@@ -192,6 +192,7 @@ impl Ledger<'_, '_> {
         renamed.remote_id = Some(remote_id.to_owned());
         renamed.columns_known = false;
         renamed.fingerprint = None;
+        self.forget_read(id)?;
         self.rows.objects.insert(id, encode(&renamed)?.as_slice())?;
         Ok(())
     }

@@ -65,7 +65,7 @@ async fn an_unchanged_catalog_changes_nothing() {
 }
 
 /// Every row that holds the inventory, and the sequence of its last commit.
-async fn all_rows(world: &World) -> Vec<String> {
+pub(super) async fn all_rows(world: &World) -> Vec<String> {
     let dump = world.db.read("dump", |rows| -> Result<_, Stop<DbError>> {
         let mut all = vec![format!("{:?}", rows.meta.get("commit")?.map(|row| row.value()))];
         for table in [&rows.objects, &rows.columns, &rows.overrides] {
@@ -75,6 +75,10 @@ async fn all_rows(world: &World) -> Vec<String> {
             }
         }
         for row in rows.children.iter()? {
+            let (key, row) = row?;
+            all.push(format!("{:?} {:?}", key.value(), row.value()));
+        }
+        for row in rows.columns_read.iter()? {
             let (key, row) = row?;
             all.push(format!("{:?} {:?}", key.value(), row.value()));
         }

@@ -269,7 +269,7 @@ async fn changes_are_kept_for_as_long_as_asked_and_an_old_cursor_is_told() {
     let late = whole(&world.db, "K", 50, None).await.1;
     let before = later(world.now - 2 * 86_400 - 3600);
     let mut transactions = 0;
-    while world.db.prune_changes(before, 1).await.expect("prune") {
+    while world.db.forget_changes(before, 1).await.expect("forget") {
         transactions += 1;
         world.check().await;
     }

@@ -11,6 +11,7 @@ use super::super::{
 };
 use crate::model::{
     column::Column,
+    filter::Filter,
     job::{Claim, Job, Task, Work},
     object::{Facts, Kind},
     page::{Cursor, Listing, ObjectError, Page, Partition, Presence, ScannedObject},
@@ -38,6 +39,10 @@ pub(super) struct Platform {
     /// Things that listings leave out though they are there.
     pub(super) hidden: BTreeSet<String>,
     pub(super) remote_ids_unique: bool,
+    /// Things that the connector leaves out, and why.
+    pub(super) left_out: BTreeMap<String, String>,
+    /// What the connector does not even ask for.
+    pub(super) filter: Filter,
     /// Columns that were asked for by name, over all syncs.
     pub(super) asked: Vec<String>,
     /// Containers that were listed, over all syncs.
@@ -54,6 +59,8 @@ impl Default for Platform {
             failing: BTreeSet::new(),
             hidden: BTreeSet::new(),
             remote_ids_unique: true,
+            left_out: BTreeMap::new(),
+            filter: Filter::default(),
             asked: Vec::new(),
             listings: Vec::new(),
             next_id: 0,
@@ -153,6 +160,7 @@ impl Platform {
             },
             fingerprint: thing.fingerprint.clone().filter(|_| is_table),
             columns: (is_table && with_columns).then(|| thing.columns.clone()),
+            excluded: self.left_out.get(name).cloned(),
         }
     }
 
@@ -163,13 +171,14 @@ impl Platform {
     fn page(&self, scope: &str, want_columns: bool, cursor: Option<&Cursor>) -> Page {
         let children: Vec<String> =
             self.children(scope).into_iter().filter(|name| !self.hidden.contains(name)).collect();
+        let children: Vec<String> = children.into_iter().filter(|name| self.filter.keeps(name.split('/'))).collect();
         let from: usize = cursor.map_or(0, |cursor| cursor.0.parse().expect("cursor"));
         let to = (from + self.page_size).min(children.len());
         let here = &children[from.min(to)..to];
         let objects: Vec<_> = here.iter().map(|name| self.scanned(name, want_columns)).collect();
         let partitions = objects
             .iter()
-            .filter(|object| object.facts.kind == Kind::Container)
+            .filter(|object| object.facts.kind == Kind::Container && object.excluded.is_none())
             .map(|object| Self::partition(&text(&object.path)))
             .collect();
         let is_last = to == children.len();

@@ -113,6 +113,10 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
     ("columns", "the object is not there", |r, _| { r.columns.insert(NOBODY, encode(&Vec::<u8>::new())?.as_slice())?; Ok(()) }),
     ("columns", "cannot be read", |r, i| { r.columns.insert(i.table, NO_ROW)?; Ok(()) }),
     ("columns", "says otherwise", |r, i| { r.columns.remove(i.table)?; Ok(()) }),
+    ("exclusions", "says otherwise", |r, i| { r.exclusions.insert(i.table, "why")?; Ok(()) }),
+    ("exclusions", "says otherwise", |r, i| change_object(r, i.table, |row| row.mark = 2)),
+    ("columns_read", "not there, has a fingerprint", |r, i| { r.columns_read.insert(i.schema, 1)?; Ok(()) }),
+    ("columns_read", "not there, has a fingerprint", |r, _| { r.columns_read.insert(NOBODY, 1)?; Ok(()) }),
     ("overrides", "the object is not there", |r, _| { r.overrides.insert(NOBODY, encode(&Overrides::default())?.as_slice())?; Ok(()) }),
     ("overrides", "nothing is set", |r, i| { r.overrides.insert(i.schema, encode(&Overrides::default())?.as_slice())?; Ok(()) }),
     ("overrides", "still to come", |r, i| { r.overrides.insert(i.schema, encode(&Overrides { cleared_sequence: Some(9_999), ..Overrides::default() })?.as_slice())?; Ok(()) }),
@@ -176,14 +180,28 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
     ("jobs", "not found by its bulk", |r, i| change_job(r, i.job, |row| row.bulk = NOBODY)),
     ("jobs_waiting", "has ended or is not there", |r, _| { r.waiting.insert((1, NOBODY), ())?; Ok(()) }),
     ("jobs_active", "has ended or is not there", |r, i| { r.active.insert((i.connection, NOBODY), ())?; Ok(()) }),
+    ("jobs", "queued twice", |r, i| { r.waiting.insert((1, i.job), ())?; Ok(()) }),
+    ("job_groups", "has ended or is not there", |r, _| { r.job_groups.insert(NOBODY, NOBODY)?; Ok(()) }),
+    ("jobs_ended", "not there or ended at another time", |r, i| { r.ended.insert((1, i.job), ())?; Ok(()) }),
+    ("jobs_ended", "is not in it", |r, _| {
+        let key = r.ended.iter()?.next().expect("ended")?.0.value();
+        r.ended.remove(key)?;
+        Ok(())
+    }),
+    ("job_facts", "the job is not there", |r, _| { r.job_facts.insert(NOBODY, NO_ROW)?; Ok(()) }),
+    ("job_facts", "cannot be read", |r, i| { r.job_facts.insert(i.job, NO_ROW)?; Ok(()) }),
+    ("last_syncs", "the job is not there", |r, i| { r.last_syncs.insert(i.connection, NOBODY)?; Ok(()) }),
+    ("last_syncs", "the connection is not there", |r, i| { r.last_syncs.insert(NOBODY, i.job)?; Ok(()) }),
+    ("turns", "the connection is not there", |r, _| { r.turns.insert(NOBODY, 1)?; Ok(()) }),
+    ("schedules", "the connection is not there", |r, _| { r.schedules.insert(NOBODY, NO_ROW)?; Ok(()) }),
+    ("schedules", "cannot be read", |r, i| { r.schedules.insert(i.connection, NO_ROW)?; Ok(()) }),
     ("job_bulks", "not there, or of another bulk", |r, i| { r.job_bulks.insert((NOBODY, i.job), ())?; Ok(()) }),
     ("job_errors", "the job is not there", |r, _| { r.job_errors.insert((NOBODY, 0), NO_ROW)?; Ok(()) }),
     ("job_errors", "cannot be read", |r, i| { r.job_errors.insert((i.job, 0), NO_ROW)?; Ok(()) }),
     ("tasks", "has ended or is not there", |r, _| { r.tasks.insert((NOBODY, 0), NO_ROW)?; Ok(()) }),
     ("tasks", "cannot be read", |r, i| { r.tasks.insert((i.job, 900), NO_ROW)?; Ok(()) }),
     ("tasks", "would be given again", |r, i| {
-        let work = Work::Plan { scope: RemotePath::default() };
-        let task = Task { number: 900, work, cursor: None, not_before: None, failures: 0, restarts: 0 };
+        let task = Task::new(900, Work::Plan { scope: RemotePath::default() });
         r.tasks.insert((i.job, 900), encode(&task)?.as_slice())?;
         Ok(())
     }),
@@ -317,6 +335,16 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
     }
     let error = verify_file(&temporary(), |_, _| true).expect_err("not there");
     assert!(matches!(error, FileError::Unreadable(..)));
+    let older = copy(&file.0);
+    {
+        let database = redb::Database::open(&older.0).expect("open");
+        let transaction = database.begin_write().expect("write");
+        WriteRows::open(&transaction).expect("tables").meta.insert("schema", 1).expect("schema");
+        transaction.delete_table(redb::TableDefinition::<u128, &[u8]>::new("connections/2")).expect("delete");
+        transaction.commit().expect("commit");
+    }
+    let error = verify_file(&older.0, |_, _| true).expect_err("older");
+    assert!(matches!(error, FileError::Layout { found: 1, .. }), "{error}");
     let newer = copy(&file.0);
     {
         let database = redb::Database::open(&newer.0).expect("open");

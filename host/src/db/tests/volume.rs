@@ -24,6 +24,7 @@ fn object(path: &str, kind: Kind) -> ScannedObject {
         },
         fingerprint: Some("1".into()),
         columns: None,
+        excluded: None,
     }
 }
 

@@ -17,7 +17,11 @@ use std::{
 use redb::{Builder, ReadableDatabase as _, StorageBackend};
 
 use super::{
-    super::{fault::Fault, migrations, tables::ReadRows},
+    super::{
+        fault::Fault,
+        migrations,
+        tables::{ReadRows, WriteRows},
+    },
     Violation, check,
 };
 use crate::model::{connection::Sealed, id::ConnectionId};
@@ -66,11 +70,17 @@ fn read(overlay: Overlay, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Resu
         return Err(FileError::Damaged("checksums of its pages do not match".into()));
     }
     let transaction = database.begin_read().map_err(damaged)?;
-    let rows = ReadRows::open(&transaction).map_err(damaged)?;
-    let found = rows.meta.get("schema").map_err(damaged)?.map_or(0, |row| row.value());
+    let found = migrations::found(&transaction).map_err(damaged)?;
     if found != migrations::CURRENT {
         return Err(FileError::Layout { found, current: migrations::CURRENT });
     }
+    drop(transaction);
+    // Tables that came to this layout later are made, as the next start would: in memory, like all that is written.
+    let transaction = database.begin_write().map_err(damaged)?;
+    WriteRows::open(&transaction).map_err(damaged)?;
+    transaction.commit().map_err(damaged)?;
+    let transaction = database.begin_read().map_err(damaged)?;
+    let rows = ReadRows::open(&transaction).map_err(damaged)?;
     check(&rows, opens).map_err(|fault| match fault {
         Fault::Database(error) => damaged(*error),
         other => FileError::Damaged(other.to_string()),

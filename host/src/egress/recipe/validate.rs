@@ -1,11 +1,14 @@
 //! Whether a recipe means something, checked when its connector is installed.
 //!
 //! What is refused here: values that nothing defines, secrets on their way into a URL, headers that are the
-//! transport's, and what this host cannot do yet. Which hosts may be reached is not decided here but by the operator
+//! transport's, and what this host cannot do. Which hosts may be reached is not decided here but by the operator
 //! ([`super::foreign_origins`]).
 
+mod condition;
 mod exchange;
+mod jwt;
 mod property;
+mod target;
 #[cfg(test)]
 mod tests;
 
@@ -13,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Action, Apply, BodyRule, Condition, Let, Lifetime, Recipe, Seconds, Step, Target};
+use super::{Action, Apply, ExchangeStep, Let, Lifetime, Recipe, Seconds, Step};
+pub(in crate::egress) use target::METHODS;
+
 use crate::egress::{
     header,
     template::{Path, Template},
@@ -44,21 +49,26 @@ impl Recipe {
         if self.id.is_empty() {
             return refuse("id", "it must not be empty");
         }
-        unsupported(self)?;
         let mut known = Known::of(self, schema, secrets)?;
         for (index, step) in self.acquire.iter().enumerate() {
-            if let Step::Exchange(exchange) = step {
-                let at = format!("acquire[{index}].exchange");
-                exchange::check(exchange, &at, &known)?;
-                known.grants.extend(exchange.take.iter().map(|(name, take)| (name.clone(), take.secret)));
+            match step {
+                Step::Jwt(jwt) => {
+                    jwt::check(jwt, &format!("acquire[{index}].jwt"), &known)?;
+                    known.grants.insert(jwt.name.clone(), true);
+                }
+                Step::Exchange(exchange) => {
+                    exchange::check(exchange, &format!("acquire[{index}].exchange"), &known)?;
+                    known.grants.extend(exchange.take.iter().map(|(name, take)| (name.clone(), take.secret)));
+                }
             }
         }
+        self.check_upkeep(&known)?;
         if let Some(lifetime) = &self.lifetime {
             check_lifetime(lifetime, self, &known)?;
         }
         check_apply(&self.apply, &known)?;
-        check_conditions("expired", &self.expired)?;
-        check_conditions("rejected", &self.rejected)?;
+        condition::check_all("expired", &self.expired)?;
+        condition::check_all("rejected", &self.rejected)?;
         if !self.expired.is_empty() && self.acquire.is_empty() {
             return refuse("expired", "there is nothing to acquire: say `rejected` instead");
         }
@@ -67,18 +77,41 @@ impl Recipe {
         }
         Ok(())
     }
-}
 
-impl Target {
-    /// Checks a declaration of what the guest may reach, with the credential or without.
-    pub fn validate(&self, schema: &Value, secrets: &[String]) -> Result<(), InvalidRecipe> {
-        if self.body.is_some() {
-            return refuse("body", "it belongs to the scope of a credential");
+    /// Renewal and release work with what all steps of `acquire` have taken.
+    fn check_upkeep(&self, known: &Known<'_>) -> Checked {
+        for (at, step) in [("renew", &self.renew), ("release", &self.release)] {
+            let Some(ExchangeStep { exchange }) = step else { continue };
+            if self.acquire.is_empty() {
+                return refuse(at, "there is nothing to acquire");
+            }
+            exchange::check(exchange, &format!("{at}.exchange"), known)?;
         }
-        if let Some(property) = self.origin.config_property() {
-            property::check_config("origin", property, schema, secrets)?;
+        let renewed = self.renew.iter().flat_map(|step| &step.exchange.take);
+        for (name, take) in renewed {
+            if known.grants.get(name).is_some_and(|secret| *secret != take.secret) {
+                let at = format!("renew.exchange.take.{name}.secret");
+                return refuse(at, "it must be the same as where the value is first taken");
+            }
         }
-        check_reach(self, "egress")
+        if self.release.as_ref().is_some_and(|step| !step.exchange.take.is_empty()) {
+            return refuse("release.exchange.take", "what is given back leaves nothing to take");
+        }
+        if self.renew.is_none() && self.expired.iter().any(|condition| condition.action == Some(Action::Renew)) {
+            return refuse("expired", "the recipe does not say how to `renew`");
+        }
+        // A key is opened once; what replaces it would never be looked at.
+        let keys = self.acquire.iter().filter_map(|step| match step {
+            Step::Jwt(jwt) => Some(&jwt.key),
+            Step::Exchange(_) => None,
+        });
+        let persisted = self.persisted();
+        for property in keys.flat_map(|key| [Some(&key.pem), key.passphrase.as_ref()]).flatten() {
+            if persisted.contains(property.as_str()) {
+                return refuse("acquire", format!("`{property}` is a key: `persist` cannot replace it"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -196,30 +229,6 @@ impl<'a> Known<'a> {
     }
 }
 
-fn unsupported(recipe: &Recipe) -> Checked {
-    let cannot = |at: &str, what: &str| refuse(at, format!("this version of the host cannot {what} yet"));
-    for (index, step) in recipe.acquire.iter().enumerate() {
-        match step {
-            Step::Jwt(_) => return cannot(&format!("acquire[{index}].jwt"), "sign tokens"),
-            Step::Exchange(exchange) => {
-                if let Some((name, _)) = exchange.take.iter().find(|(_, take)| take.persist) {
-                    return cannot(&format!("acquire[{index}].exchange.take.{name}.persist"), "keep rotated secrets");
-                }
-            }
-        }
-    }
-    if recipe.renew.is_some() {
-        return cannot("renew", "prolong grants");
-    }
-    if recipe.release.is_some() {
-        return cannot("release", "give grants back");
-    }
-    if recipe.expired.iter().any(|condition| condition.action == Some(Action::Renew)) {
-        return cannot("expired", "prolong grants");
-    }
-    Ok(())
-}
-
 fn check_lifetime(lifetime: &Lifetime, recipe: &Recipe, known: &Known<'_>) -> Checked {
     if recipe.acquire.is_empty() {
         return refuse("lifetime", "there is nothing to acquire");
@@ -245,7 +254,13 @@ fn check_apply(apply: &Apply, known: &Known<'_>) -> Checked {
         {
             return refuse(format!("{at}.origin"), format!("the recipe's `config` does not name `{property}`"));
         }
-        check_reach(reach, &at)?;
+        if reach.from_response.is_some() {
+            return refuse(
+                format!("{at}.fromResponse"),
+                "it belongs to `egress`: what is named is fetched without credential",
+            );
+        }
+        target::check_reach(reach, &at)?;
     }
     for (name, template) in &apply.headers {
         let at = format!("apply.headers.{name}");
@@ -253,83 +268,4 @@ fn check_apply(apply: &Apply, known: &Known<'_>) -> Checked {
         known.check_issued(&at, template)?;
     }
     Ok(())
-}
-
-fn check_reach(reach: &Target, at: &str) -> Checked {
-    if reach.redirects.is_some() {
-        return refuse(format!("{at}.redirects"), "this version of the host cannot follow redirects yet");
-    }
-    if reach.from_response.is_some() {
-        return refuse(
-            format!("{at}.from-response"),
-            "this version of the host cannot take addresses from answers yet",
-        );
-    }
-    if reach.paths.is_empty() {
-        return refuse(format!("{at}.paths"), "name at least one");
-    }
-    if let Some(path) = reach.paths.iter().find(|path| !is_pattern(path)) {
-        return refuse(format!("{at}.paths"), format!("`{path}` is not a literal canonical path with `*`"));
-    }
-    if reach.methods.is_empty() {
-        return refuse(format!("{at}.methods"), "name at least one");
-    }
-    if let Some(method) = reach.methods.iter().find(|method| !is_method(method)) {
-        return refuse(format!("{at}.methods"), format!("`{method}` is none of {METHODS:?}"));
-    }
-    reach.body.as_ref().map_or(Ok(()), |rule| check_body(rule, at))
-}
-
-fn check_body(rule: &BodyRule, at: &str) -> Checked {
-    check_pointer(&format!("{at}.body.at"), &rule.at)?;
-    let word = |verb: &String| !verb.is_empty() && verb.bytes().all(|b| b.is_ascii_alphabetic());
-    if rule.verbs.is_empty() || !rule.verbs.iter().all(word) {
-        return refuse(format!("{at}.body.verbs"), "name at least one, in letters only");
-    }
-    Ok(())
-}
-
-fn check_conditions(at: &str, conditions: &[Condition]) -> Checked {
-    for (index, condition) in conditions.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        if condition.status.is_empty() {
-            return refuse(at, "name at least one status");
-        }
-        check_test(&at, condition.at.as_deref(), &condition.any_of)?;
-    }
-    Ok(())
-}
-
-fn check_test(at: &str, pointer: Option<&str>, any_of: &[Value]) -> Checked {
-    match pointer {
-        Some(pointer) => check_pointer(&format!("{at}.at"), pointer)?,
-        None if !any_of.is_empty() => return refuse(format!("{at}.in"), "it needs `at`"),
-        None => {}
-    }
-    if any_of.iter().any(|value| value.is_array() || value.is_object()) {
-        return refuse(format!("{at}.in"), "only strings, numbers, true, false and null can be compared");
-    }
-    Ok(())
-}
-
-fn check_pointer(at: &str, pointer: &str) -> Checked {
-    if pointer.is_empty() || pointer.starts_with('/') {
-        Ok(())
-    } else {
-        refuse(at, format!("`{pointer}` is not a JSON pointer"))
-    }
-}
-
-/// The methods that a connector may be allowed.
-pub(in crate::egress) const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-
-fn is_method(method: &str) -> bool {
-    METHODS.contains(&method)
-}
-
-fn is_pattern(path: &str) -> bool {
-    path.starts_with('/')
-        && !path.starts_with("//")
-        && path.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#' | b'\\' | b'{' | b'}'))
-        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }

@@ -10,8 +10,9 @@ use crate::egress::{
     condition,
     credential::Grant,
     error::{SendError, SendErrorKind},
-    exchange::Means,
-    header, retry,
+    exchange, header,
+    recipe::Action,
+    retry,
     wire::{Again, Failed},
 };
 
@@ -30,21 +31,26 @@ enum Verdict {
     /// The credential is refused for good.
     Rejected,
     /// A new grant may help.
-    Expired,
+    Expired(Action),
     /// It may be sent again.
     Again,
 }
 
 impl Session {
     pub(super) async fn whole(&self, request: Request, budget: &Budget) -> Result<Response, SendError> {
-        let admitted = self.admit(request)?;
+        let admitted = self.admit(request, &budget.named)?;
         let _permit = self.permit(budget).await?;
         let answer = self.converse(&admitted, Body::Whole(budget.max_response), budget).await?;
-        Ok(Response { status: answer.status, headers: header::for_guest(&answer.headers), body: answer.read.into() })
+        let (status, headers) = (answer.status, header::for_guest(&answer.headers));
+        let body = bytes::Bytes::from(answer.read);
+        if let Some(rule) = admitted.names.as_ref().filter(|_| (200..300).contains(&status)) {
+            budget.named.look(rule, &self.places, &body).await?;
+        }
+        Ok(Response { status, headers, body })
     }
 
     pub(super) async fn streamed(&self, request: Request, budget: &Budget) -> Result<OpenResponse, SendError> {
-        let admitted = self.admit(request)?;
+        let admitted = self.admit(request, &budget.named)?;
         let permit = self.permit(budget).await?;
         let answer = self.converse(&admitted, Body::Streamed, budget).await?;
         let (status, headers) = (answer.status, header::for_guest(&answer.headers));
@@ -59,19 +65,22 @@ impl Session {
     }
 
     async fn converse(&self, request: &Admitted, body: Body, budget: &Budget) -> Result<Answer, SendError> {
-        let mut expired: Option<Arc<Grant>> = None;
+        let mut expired: Option<(Arc<Grant>, Action)> = None;
+        let mut left = vec![Action::Renew, Action::Acquire];
         let (mut repeat, mut unanswered) = (0, 0);
         loop {
-            let grant = self.grant(request, expired.as_deref(), budget).await?;
+            let grant = self.grant(request, expired.as_ref(), budget).await?;
             let (asked, result) = match self.attempt(request, &grant, repeat > 0, body, budget).await {
                 Ok(answer) => match self.judge(request, &answer) {
                     Verdict::Answer => return finished(answer),
                     Verdict::Rejected => return Err(refused(&answer)),
-                    Verdict::Expired if expired.is_some() => return Err(refused(&answer)),
-                    Verdict::Expired => {
-                        expired = Some(grant);
-                        continue;
-                    }
+                    Verdict::Expired(asked) => match self.remedy(asked, &mut left) {
+                        Some(action) => {
+                            expired = Some((grant, action));
+                            continue;
+                        }
+                        None => return Err(refused(&answer)),
+                    },
                     Verdict::Again => (retry::retry_after(&answer.headers), finished(answer)),
                 },
                 Err(failed) => {
@@ -92,14 +101,23 @@ impl Session {
     async fn grant(
         &self,
         request: &Admitted,
-        expired: Option<&Grant>,
+        expired: Option<&(Arc<Grant>, Action)>,
         budget: &Budget,
     ) -> Result<Arc<Grant>, SendError> {
         if !request.authenticated {
             return Ok(self.credential.known());
         }
-        let means = Means { places: &self.places, wire: &self.wire, pacing: self.pacing, budget };
-        self.credential.grant(expired, means).await
+        self.credential.grant(expired.map(|(grant, action)| (grant, *action)), budget).await
+    }
+
+    /// What is done about an expired grant: each remedy once for one request. Where the one that the answer asks for
+    /// has been tried, the other one may help.
+    fn remedy(&self, asked: Action, left: &mut Vec<Action>) -> Option<Action> {
+        if self.credential.recipe().renew.is_none() {
+            left.retain(|action| *action == Action::Acquire);
+        }
+        let at = left.iter().position(|action| *action == asked).or(left.len().checked_sub(1))?;
+        Some(left.remove(at))
     }
 
     async fn attempt(
@@ -155,11 +173,13 @@ impl Session {
 
     fn judge(&self, request: &Admitted, answer: &Answer) -> Verdict {
         let recipe = self.credential.recipe();
-        let says = |conditions| request.authenticated && condition::any(conditions, answer.status, answer.whole());
-        if says(&recipe.rejected) {
+        let seen = condition::Seen::new(answer.status, answer.whole());
+        let first = |conditions| if request.authenticated { seen.first(conditions) } else { None };
+        // What can be mended comes first: a recipe may call any other refusal final.
+        if let Some(condition) = first(&recipe.expired) {
+            Verdict::Expired(condition.action.unwrap_or(Action::Renew))
+        } else if first(&recipe.rejected).is_some() {
             Verdict::Rejected
-        } else if says(&recipe.expired) {
-            Verdict::Expired
         } else if request.repeatable
             && (matches!(answer.status, 429 | 503) || request.retry_statuses.contains(&answer.status))
         {
@@ -182,7 +202,12 @@ fn finished(answer: Answer) -> Result<Answer, SendError> {
 
 fn refused(answer: &Answer) -> SendError {
     let text = format!("the platform refused the connection's credential (HTTP {})", answer.status);
-    SendError::new(SendErrorKind::Unauthenticated, text)
+    let said = answer.whole().map(exchange::words).filter(|said| !said.is_empty());
+    let error = SendError::new(SendErrorKind::Unauthenticated, text.clone());
+    match said {
+        Some(said) => error.for_operator(format!("{text}: {said}")),
+        None => error,
+    }
 }
 
 /// Sets parameters of the query, in place of those of the same name.

@@ -1,12 +1,17 @@
 //! Sessions against a real server on loopback: what leaves, what comes back, and what nobody must see.
 
+mod approval;
 mod authentication;
 mod egress;
+mod keeping;
+mod named;
 mod platform;
+mod recipes;
 mod repeats;
 mod secrets;
 mod sizes;
 mod tls;
+mod upkeep;
 
 use std::{
     sync::{
@@ -28,12 +33,21 @@ const CANARY: &str = "canary-secret-4711-0815";
 
 /// Policy of the tests: loopback and no TLS.
 fn policy() -> Policy {
-    Policy { allow_cidrs: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()], allow_insecure_http: true }
+    Policy {
+        allow_cidrs: vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
+        allow_insecure_http: true,
+        approved_origins: Vec::new(),
+    }
 }
 
 fn egress_with(policy: Policy) -> Egress {
+    egress_within(policy, Surroundings::default())
+}
+
+fn egress_within(policy: Policy, surroundings: Surroundings) -> Egress {
     Egress::with(
         policy,
+        surroundings,
         client::tls().unwrap(),
         Pacing { base: Duration::from_millis(1), cap: Duration::from_millis(2) },
     )
@@ -69,12 +83,12 @@ fn spec(address: Address, recipe: Value) -> SessionSpec {
     let everywhere = json!({"origin": "{{ connection.origin }}", "paths": ["/*"], "methods": ["GET", "HEAD", "POST"]});
     SessionSpec {
         connection: None,
+        keep: None,
         address,
         config: json!({"client": "me"}),
         secrets: Secrets([("token".to_owned(), Zeroizing::new(CANARY.to_owned()))].into()),
         recipe,
         reach: vec![serde_json::from_value(everywhere).unwrap()],
-        approved: Vec::new(),
     }
 }
 
@@ -89,6 +103,7 @@ fn budget() -> Budget {
         retries: AtomicU32::new(5),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        named: Named::default(),
     }
 }
 

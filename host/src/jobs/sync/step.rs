@@ -66,7 +66,7 @@ pub(super) async fn advance(
 }
 
 async fn plan(attempt: &Attempt, task: &Task, scope: &RemotePath) -> Result<Advanced, Stopped> {
-    let config = &attempt.claimed.connection.config;
+    let config = &attempt.config;
     let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
     match planned {
         Ok(partitions) => Ok(attempt.context.db.apply_plan(attempt.step(task, usage), partitions).await?),
@@ -84,7 +84,7 @@ async fn read(
     let mut cursors = HashSet::new();
     let mut current = task.clone();
     let call = |cursor: Option<Cursor>| async move {
-        let config = &attempt.claimed.connection.config;
+        let config = &attempt.config;
         attempt.connector.read(&attempt.session, config, partition, want_columns, cursor.as_ref()).await
     };
     let mut answer = call(current.cursor.clone()).await;
@@ -133,7 +133,7 @@ async fn columns(
     namespace: &str,
     names: &[String],
 ) -> Result<Advanced, Stopped> {
-    let config = &attempt.claimed.connection.config;
+    let config = &attempt.config;
     let cursor = task.cursor.as_ref();
     let (page, usage) = attempt.connector.read_columns(&attempt.session, config, scope, namespace, names, cursor).await;
     match page {
@@ -163,7 +163,7 @@ async fn confirm(
     namespace: &str,
     names: Option<&[String]>,
 ) -> Result<Advanced, Stopped> {
-    let config = &attempt.claimed.connection.config;
+    let config = &attempt.config;
     let db = &attempt.context.db;
     if let Some(names) = names.filter(|_| attempt.connector.can_confirm()) {
         let (answer, usage) = attempt.connector.confirm(&attempt.session, config, scope, namespace, names).await;

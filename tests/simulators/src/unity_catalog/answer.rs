@@ -13,8 +13,7 @@ use super::errors::{Refusal, open_source_error, plain};
 use super::model::{Metastore, Schema, Table};
 use super::paging::{Asked, Page, PageSizes, page};
 use super::render::{self, Object, View};
-use super::{Authorization, Dialect, token};
-use crate::fault::Twist;
+use super::{Authorization, Dialect, Twist, token};
 use crate::wire::{Call, Outcome, Reply, decode};
 
 /// Where the API lies.

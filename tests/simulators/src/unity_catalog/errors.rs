@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Dialect;
 use super::paging::PageError;
+use crate::fault::Scheduled;
 use crate::wire::Reply;
 
 /// Why a request has no other answer.
@@ -23,6 +24,18 @@ pub(crate) enum Refusal {
     BadName { what: &'static str, name: String },
     Page(PageError),
     Unusable(String),
+}
+
+/// An error that the schedule of faults asks for. A code that looks like a number is written as one.
+pub(crate) fn scheduled(error: Scheduled<'_>) -> Reply {
+    let usual = match error.status {
+        429 => "REQUEST_LIMIT_EXCEEDED",
+        503 => "TEMPORARILY_UNAVAILABLE",
+        _ => "INTERNAL_ERROR",
+    };
+    let code = error.code.unwrap_or(usual);
+    let code = code.parse::<u16>().map_or_else(|_| code.into(), serde_json::Value::from);
+    Reply::json(error.status, &json!({"error_code": code, "message": error.message}))
 }
 
 impl Refusal {

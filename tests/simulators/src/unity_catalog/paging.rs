@@ -11,8 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use super::Dialect;
-use crate::fault::Twist;
+use super::{Dialect, Twist};
 
 /// Sizes of the server's own pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

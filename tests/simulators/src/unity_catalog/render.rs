@@ -6,9 +6,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::Dialect;
 use super::model::{Catalog, Column, Facts, Metastore, Properties, Schema, Table};
-use crate::fault::Twist;
+use super::{Dialect, Twist};
 
 /// Writes one JSON object, key by key.
 pub(crate) struct Object<'a> {

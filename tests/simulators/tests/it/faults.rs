@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use wharfinger_simulators::fault::{Fault, Rule, Twist};
 use wharfinger_simulators::unity_catalog::{
-    CLIENT_ID, CLIENT_SECRET, Change, Options, PageSizes, Privilege, Shape, UnityCatalog, path,
+    CLIENT_ID, CLIENT_SECRET, Change, Fault, Options, PageSizes, Privilege, Rule, Shape, Twist, UnityCatalog, path,
 };
 
 use crate::http::{self, Answer};
@@ -40,7 +39,7 @@ impl Setup {
 }
 
 fn twist(twist: Twist) -> Fault {
-    Fault::Page { twist }
+    Fault::Twisted { twist }
 }
 
 #[tokio::test]

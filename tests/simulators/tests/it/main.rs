@@ -5,3 +5,6 @@ mod http;
 mod json;
 mod python;
 mod recorded;
+mod snowflake;
+mod snowflake_python;
+mod snowflake_rust;

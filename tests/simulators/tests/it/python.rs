@@ -1,6 +1,6 @@
 //! The vendors' own clients list everything the simulator holds and agree with its model.
 //!
-//! They come from the package index into a virtual environment below the target directory, once per set of pinned
+//! They come from the package index into virtual environments below the target directory, one per set of pinned
 //! versions. Where Python or the index is missing the test says so and counts as skipped, except in CI, where it fails.
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,9 +23,9 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../python")
 }
 
-/// The interpreter of an environment that holds the pinned clients; none where that cannot be had.
-async fn interpreter() -> Result<Option<PathBuf>> {
-    match environment().await {
+/// The interpreter of an environment that holds a set of pinned clients; none where that cannot be had.
+async fn interpreter(set: &str) -> Result<Option<PathBuf>> {
+    match environment(set).await {
         Ok(python) => Ok(Some(python)),
         Err(error) if in_ci() => Err(error.context("the vendors' clients are needed in CI")),
         Err(error) => {
@@ -36,16 +36,17 @@ async fn interpreter() -> Result<Option<PathBuf>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no configuration of its own")]
-fn in_ci() -> bool {
+pub(crate) fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false" && value != "0")
 }
 
 /// Several tests want the same environment at once: the first makes it, the others wait.
-async fn environment() -> Result<PathBuf> {
+async fn environment(set: &str) -> Result<PathBuf> {
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _one_at_a_time = MAKING.lock().await;
-    let requirements = std::fs::read_to_string(scripts().join("requirements.txt"))?;
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let list = scripts().join(format!("{set}.txt"));
+    let requirements = std::fs::read_to_string(&list)?;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{set}"));
     let (python, stamp) = (folder.join("bin/python"), folder.join("installed.txt"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == requirements) {
         return Ok(python);
@@ -57,7 +58,6 @@ async fn environment() -> Result<PathBuf> {
     if run("python3", &["-m", "venv", &place]).await.is_err() {
         run("python3", &["-m", "virtualenv", &place]).await.context("neither venv nor virtualenv works")?;
     }
-    let list = scripts().join("requirements.txt");
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
     run(&python.to_string_lossy(), &[&install[..], &[&list.to_string_lossy()]].concat()).await?;
     std::fs::write(&stamp, requirements)?;
@@ -72,22 +72,13 @@ async fn run(program: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Runs a script against a simulator and gives the line it ends with; differences are an error.
-async fn agrees(
-    script: &str,
-    options: Options,
-    method: &str,
-    credentials: &Value,
-    prepare: impl FnOnce(&UnityCatalog),
-) -> Result<Option<Value>> {
-    let Some(python) = interpreter().await? else { return Ok(None) };
-    let control = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let simulator = UnityCatalog::start(Options { control: Some(control), ..options }).await?;
-    prepare(&simulator);
-    let control = simulator.control_addr().context("control port")?;
+/// Runs a script with the clients of a set and gives the line it ends with; differences are an error, and none is given
+/// where the clients cannot be had.
+pub(crate) async fn said(set: &str, script: &str, arguments: &[String], input: &Value) -> Result<Option<Value>> {
+    let Some(python) = interpreter(set).await? else { return Ok(None) };
     let mut child = Command::new(python)
         .arg(scripts().join(script))
-        .args([format!("http://{}", simulator.addr()), format!("http://{control}"), method.to_owned()])
+        .args(arguments)
         // The clients read their configuration from there as well.
         .env_clear()
         .env("HOME", env!("CARGO_TARGET_TMPDIR"))
@@ -96,13 +87,29 @@ async fn agrees(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    child.stdin.take().context("standard input")?.write_all(credentials.to_string().as_bytes()).await?;
+    child.stdin.take().context("standard input")?.write_all(input.to_string().as_bytes()).await?;
     let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.context("the client took too long")??;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         bail!("{script} does not agree:\n{said}\n{}", String::from_utf8_lossy(&output.stdout));
     }
     Ok(Some(serde_json::from_slice(&output.stdout).with_context(|| format!("what {script} said: {said}"))?))
+}
+
+/// Runs a script against a simulator that is started for it.
+async fn agrees(
+    script: &str,
+    options: Options,
+    method: &str,
+    credentials: &Value,
+    prepare: impl FnOnce(&UnityCatalog),
+) -> Result<Option<Value>> {
+    let control = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let simulator = UnityCatalog::start(Options { control: Some(control), ..options }).await?;
+    prepare(&simulator);
+    let control = simulator.control_addr().context("control port")?;
+    let arguments = [format!("http://{}", simulator.addr()), format!("http://{control}"), method.to_owned()];
+    said("requirements-unity-catalog", script, &arguments, credentials).await
 }
 
 fn credentials() -> Value {

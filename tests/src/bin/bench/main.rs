@@ -7,6 +7,7 @@
 
 mod floor;
 mod hosted;
+mod platform;
 mod report;
 mod scenario;
 mod store;
@@ -23,6 +24,9 @@ struct Arguments {
     /// For machines: one JSON document.
     #[arg(long)]
     json: bool,
+    /// Only this platform; both otherwise.
+    #[arg(long)]
+    platform: Vec<platform::Platform>,
     /// Only these, such as `10000x50`; all three otherwise.
     #[arg(long, value_name = "TABLESxCOLUMNS")]
     only: Vec<String>,
@@ -62,7 +66,9 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         None => {
             let (latencies, scenarios) = (latencies(&arguments.latency), scenario::chosen(&arguments.only)?);
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
-            let results = scenario::run_all(&scenarios, &latencies, arguments.runs.max(1), &dir)?;
+            let platforms =
+                if arguments.platform.is_empty() { platform::Platform::ALL.to_vec() } else { arguments.platform };
+            let results = scenario::run_all(&platforms, &scenarios, &latencies, arguments.runs.max(1), &dir)?;
             println!("{}", if arguments.json { report::json(&results)? } else { report::table(&results) });
         }
     }

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 
-use super::{Checked, Known, check_pointer, check_test, refuse};
+use super::{
+    Checked, Known,
+    condition::{check_pointer, check_test},
+    refuse,
+};
 use crate::egress::{
     recipe::{Exchange, Take, origin::ExchangeUrl},
     template::Template,
@@ -18,7 +22,7 @@ pub(super) fn check(exchange: &Exchange, at: &str, known: &Known<'_>) -> Checked
         check_test(&format!("{at}.ok"), ok.at.as_deref(), &ok.any_of)?;
     }
     for (name, take) in &exchange.take {
-        check_take(name, take, &format!("{at}.take.{name}"))?;
+        check_take(name, take, &format!("{at}.take.{name}"), known)?;
     }
     for (name, pointer) in [("code", &exchange.fail.code), ("message", &exchange.fail.message)] {
         if let Some(pointer) = pointer {
@@ -82,9 +86,24 @@ fn check_json(json: &Value, at: &str, known: &Known<'_>) -> Checked {
     }
 }
 
-fn check_take(name: &str, take: &Take, at: &str) -> Checked {
+/// Names of values in `grant`.
+pub(super) fn check_name(name: &str, at: &str) -> Checked {
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
         return refuse(at, "a name is made of letters, digits, `_` and `-`");
+    }
+    Ok(())
+}
+
+fn check_take(name: &str, take: &Take, at: &str, known: &Known<'_>) -> Checked {
+    check_name(name, at)?;
+    if let Some(property) = &take.persist {
+        let at = format!("{at}.persist");
+        if !known.secrets.contains(property.as_str()) {
+            return refuse(at, format!("the recipe's `secrets` do not name `{property}`"));
+        }
+        if !take.secret || take.default.is_some() {
+            return refuse(at, "what replaces a secret is taken with `\"secret\": true` and without `default`");
+        }
     }
     check_pointer(&format!("{at}.at"), &take.at)?;
     match &take.default {

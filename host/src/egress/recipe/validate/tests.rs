@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::egress::recipe::foreign_origins;
+use crate::egress::recipe::{Target, foreign_origins};
 
 fn schema() -> Value {
     json!({"type": "object", "properties": {
@@ -40,6 +40,13 @@ fn changed(pointer: &str, value: Value) -> Value {
         }
     }
     recipe
+}
+
+/// A step of renewal or release, good but for what is changed.
+fn upkeep(change: Value) -> Value {
+    let mut exchange = json!({"url": "{{ connection.origin }}/x"});
+    exchange.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    json!({"exchange": exchange})
 }
 
 fn check(recipe: Value) -> Result<(), String> {
@@ -154,18 +161,41 @@ fn what_means_nothing_or_too_much_is_refused() {
         ("/expired/1/at".to_owned(), json!("code"), "JSON pointer"),
         ("/rejected/0/do".to_owned(), json!("acquire"), "belongs to `expired`"),
         ("/acquire".to_owned(), json!([]), "nothing to acquire"),
-        // Of a later host.
-        ("/acquire/0".to_owned(), json!({"jwt": {"alg": "RS256"}}), "cannot sign tokens yet"),
-        (exchange("take/token/persist"), json!(true), "cannot keep rotated secrets yet"),
-        ("/renew".to_owned(), json!({"exchange": {"url": "{{ connection.origin }}/x"}}), "cannot prolong grants yet"),
+        // Renewal and release.
+        ("/expired/1/do".to_owned(), json!("renew"), "does not say how to `renew`"),
+        ("/renew".to_owned(), json!({"jwt": {}}), "unknown field"),
+        ("/renew".to_owned(), upkeep(json!({"form": {"a": "{{ grant.nowhere }}"}})), "no step before takes it"),
+        ("/renew".to_owned(), upkeep(json!({"query": {"a": "{{ grant.token }}"}})), "must not stand in a URL"),
+        ("/renew".to_owned(), upkeep(json!({"take": {"token": {"at": "/t"}}})), "same as where"),
+        ("/renew".to_owned(), upkeep(json!({"url": "http://login.example"})), ""),
+        ("/release".to_owned(), upkeep(json!({"take": {"x": {"at": "/t"}}})), "nothing to take"),
         (
             "/release".to_owned(),
-            json!({"exchange": {"url": "{{ connection.origin }}/x"}}),
-            "cannot give grants back yet",
+            upkeep(json!({"query": {"a": "{{ secret.oAuth.secret }}"}})),
+            "must not stand in a URL",
         ),
-        ("/expired/1/do".to_owned(), json!("renew"), "cannot prolong grants yet"),
+        // Stored secrets that are replaced.
+        (exchange("take/token/persist"), json!(true), "invalid type"),
+        (exchange("take/token/persist"), json!("oAuth.clientId"), "`secrets` do not name"),
+        (exchange("take/token/persist"), json!("token"), "`secrets` do not name"),
+        (exchange("take/lifetime/persist"), json!("oAuth.secret"), "\"secret\": true"),
+        (
+            exchange("take/token"),
+            json!({"at": "/t", "secret": true, "default": "x", "persist": "oAuth.secret"}),
+            "without `default`",
+        ),
+        // Guards.
+        (
+            "/apply/to/0/body".to_owned(),
+            json!({"at": "/statement", "verbs": ["SHOW"], "without": ["DROP TABLE"]}),
+            "without spaces",
+        ),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": [""]}), "without spaces"),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": ["a'b"]}), "without spaces"),
+        // Of a later host, or elsewhere.
         ("/apply/to/0/redirects".to_owned(), json!(true), "cannot follow redirects yet"),
-        ("/apply/to/0/from-response".to_owned(), json!({}), "cannot take addresses from answers yet"),
+        ("/apply/to/0/from-response".to_owned(), json!({}), "unknown field"),
+        ("/apply/to/0/fromResponse".to_owned(), json!({"at": "/a", "hostSuffixes": []}), "belongs to `egress`"),
     ] {
         let error = check(changed(&pointer, value.clone())).expect_err(&format!("{pointer} {value}"));
         assert!(error.contains(expected), "{pointer} {value}: {error}");
@@ -188,6 +218,94 @@ fn what_a_guest_may_reach_is_checked_too() {
     let mut guarded = target("{{ connection.origin }}");
     guarded["body"] = json!({"at": "/a", "verbs": ["SHOW"]});
     assert!(check(guarded).unwrap_err().contains("scope of a credential"));
+}
+
+#[test]
+fn what_answers_may_name_is_checked() {
+    let check = |rule: Value| -> Result<(), String> {
+        let target =
+            json!({"origin": "{{ connection.origin }}", "paths": ["/a"], "methods": ["GET"], "fromResponse": rule});
+        let target: Target = serde_json::from_value(target).map_err(|error| error.to_string())?;
+        let again: Target = serde_json::from_value(serde_json::to_value(&target).unwrap()).unwrap();
+        assert_eq!(again, target);
+        target.validate(&schema(), &[]).map_err(|error| error.to_string())
+    };
+    let rule = |change: Value| {
+        let mut rule = json!({"at": "/data/chunks/*/url", "hostSuffixes": [".amazon.example", ".blob.core.example"],
+            "headerValues": ["/data/chunkHeaders", "/data/qrmk"], "headers": {"x-algorithm": "AES256"}});
+        rule.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        rule
+    };
+    assert_eq!(check(rule(json!({}))), Ok(()));
+    assert_eq!(check(json!({"at": "/url", "hostSuffixes": []})), Ok(()));
+    for (change, expected) in [
+        (json!({"at": ""}), "not a JSON pointer"),
+        (json!({"at": "data"}), "not a JSON pointer"),
+        (json!({"headerValues": ["x"]}), "not a JSON pointer"),
+        (json!({"hostSuffixes": ["amazon.example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".com"]}), "is not a dot"),
+        (json!({"hostSuffixes": [""]}), "is not a dot"),
+        (json!({"hostSuffixes": ["."]}), "is not a dot"),
+        (json!({"hostSuffixes": [".*.example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".Amazon.Example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".a..example"]}), "is not a dot"),
+        (json!({"hostSuffixes": [".0.1"]}), "is not a dot"),
+        (json!({"headers": {"authorization": "x"}}), "not the connector's"),
+        (json!({"headers": {"cookie": "x"}}), "not the connector's"),
+        (json!({"headers": {"Host": "x"}}), "not the connector's"),
+        (json!({"headers": {"x-a": "a\r\nb"}}), "forbidden characters"),
+        (json!({"unknown": 1}), "unknown field"),
+    ] {
+        let error = check(rule(change.clone())).expect_err(&change.to_string());
+        assert!(error.contains(expected), "{change}: {error}");
+    }
+}
+
+/// The good recipe with a token that the host signs.
+fn signing(pointer: &str, value: Value) -> Value {
+    let mut recipe = changed("/secrets", json!(["oAuth.secret", "token"]));
+    recipe["acquire"] = json!([{"jwt": {"alg": "RS256", "key": {"pem": "oAuth.secret", "passphrase": "token"},
+        "claims": {"iss": "{{ let.who }}.{{ key.spki_sha256 }}", "sub": "x"}, "ttl": 3300, "skew": 30, "as": "token"}}]);
+    recipe["apply"]["headers"] = json!({"authorization": "Bearer {{ grant.token }}"});
+    recipe["lifetime"] = json!({"seconds": 3300});
+    if !pointer.is_empty() {
+        *recipe.pointer_mut(pointer).unwrap() = value;
+    }
+    recipe
+}
+
+#[test]
+fn tokens_that_the_host_signs_are_checked() {
+    assert_eq!(check(signing("", Value::Null)), Ok(()));
+    for (pointer, value, expected) in [
+        ("/acquire/0/jwt", json!({"alg": "RS256"}), "missing field"),
+        ("/acquire/0/jwt/alg", json!("HS256"), "RS256"),
+        ("/acquire/0/jwt/alg", json!("none"), "RS256"),
+        ("/acquire/0/jwt/key/pem", json!("oAuth.clientId"), "`secrets` do not name"),
+        ("/acquire/0/jwt/key/passphrase", json!("nowhere"), "`secrets` do not name"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ config.hostname }}"), "`config` does not name"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ let.nowhere }}"), "`let` does not define"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ secret.token }}"), "must not stand in a claim"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ let.hidden }}"), "must not stand in a claim"),
+        ("/acquire/0/jwt/claims/sub", json!("{{ grant.token }}"), "no step before takes it"),
+        ("/acquire/0/jwt/claims/sub", json!(7), "invalid type"),
+        ("/acquire/0/jwt/claims", json!({"exp": "x"}), "sets this claim itself"),
+        ("/acquire/0/jwt/claims", json!({"iat": "x"}), "sets this claim itself"),
+        ("/acquire/0/jwt/ttl", json!(59), "60 to 86400"),
+        ("/acquire/0/jwt/ttl", json!(86401), "60 to 86400"),
+        ("/acquire/0/jwt/skew", json!(301), "at most 300"),
+        ("/acquire/0/jwt/as", json!("a.b"), "a name is made of"),
+        ("/let/who", json!("{{ key.spki_sha256 }}"), "only inside the claims"),
+        ("/apply/headers/authorization", json!("{{ key.spki_sha256 }}"), "only inside the claims"),
+    ] {
+        let error = check(signing(pointer, value.clone())).expect_err(&format!("{pointer} {value}"));
+        assert!(error.contains(expected), "{pointer} {value}: {error}");
+    }
+    let mut rotating = signing("", Value::Null);
+    let exchange = json!({"exchange": {"url": "{{ connection.origin }}/x",
+        "take": {"next": {"at": "/n", "secret": true, "persist": "oAuth.secret"}}}});
+    rotating["acquire"].as_array_mut().unwrap().push(exchange);
+    assert!(check(rotating).unwrap_err().contains("`persist` cannot replace it"));
 }
 
 #[test]

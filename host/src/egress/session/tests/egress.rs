@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn private_addresses_are_denied_and_the_operator_learns_how_to_allow_them() {
     let platform = Platform::start(|_| Answer::new(200, "ok")).await;
-    let insecure = Policy { allow_cidrs: Vec::new(), allow_insecure_http: true };
+    let insecure = Policy { allow_insecure_http: true, ..Policy::default() };
     for hostname in ["127.0.0.1", "localhost"] {
         let address = Address { hostname: hostname.into(), ..platform.address() };
         let url = format!("{address}/api/x");
@@ -31,19 +31,26 @@ async fn a_token_endpoint_passes_the_same_filter() {
     let mut recipe = exchange_recipe();
     recipe["acquire"][0]["exchange"]["url"] = json!(["{{ config.authority }}", "{{ connection.origin }}/token"]);
     recipe["config"] = json!(["client", "authority"]);
-    let only_one = Policy { allow_cidrs: vec!["127.0.0.1/32".parse().unwrap()], allow_insecure_http: true };
+    let approved = ["http://127.0.0.2:9", "http://[::ffff:7f00:2]:9", "http://127.0.0.2:10", "http://169.254.169.254"];
+    let only_one = Policy {
+        allow_cidrs: vec!["127.0.0.1/32".parse().unwrap()],
+        allow_insecure_http: true,
+        approved_origins: approved.map(|text| text.parse().unwrap()).into(),
+    };
     for (authority, kind) in [
         ("http://127.0.0.2:9/token", SendErrorKind::Denied),
         ("http://[::ffff:7f00:2]:9/token", SendErrorKind::Denied),
-        ("http://2130706434:9/token", SendErrorKind::Denied),
+        ("http://2130706434:10/token", SendErrorKind::Denied),
         ("http://169.254.169.254/token", SendErrorKind::Denied),
         ("ftp://127.0.0.1/token", SendErrorKind::InvalidConfig),
         ("http://user:pw@127.0.0.1/token", SendErrorKind::InvalidConfig),
     ] {
         let mut spec = spec(platform.address(), recipe.clone());
         spec.config["authority"] = authority.into();
-        let session = egress_with(only_one.clone()).session(spec).unwrap();
-        let error = session.send(get(&platform, "/api/x"), &budget()).await.unwrap_err();
+        let error = match egress_with(only_one.clone()).session(spec) {
+            Ok(session) => session.send(get(&platform, "/api/x"), &budget()).await.unwrap_err(),
+            Err(error) => error,
+        };
         assert_eq!(error.kind, kind, "{authority}");
     }
     assert!(platform.asked().is_empty());
@@ -250,7 +257,7 @@ async fn denials_are_logged_once_with_the_line_that_helps() {
     let log = secrets::Log::default();
     let guard = log.capture();
     let platform = Platform::start(|_| Answer::new(200, "ok")).await;
-    let nothing = Policy { allow_cidrs: Vec::new(), allow_insecure_http: true };
+    let nothing = Policy { allow_insecure_http: true, ..Policy::default() };
     let session = egress_with(nothing).session(spec(platform.address(), static_recipe())).unwrap();
     for _ in 0..3 {
         assert!(session.send(get(&platform, "/api/x"), &budget()).await.is_err());

@@ -54,7 +54,7 @@ fn trusting(authority: &str) -> ClientConfig {
 }
 
 async fn sent(tls: ClientConfig, address: &Address) -> (Result<u16, SendError>, u64) {
-    let egress = Egress::with(policy(), tls, Pacing::default());
+    let egress = Egress::with(policy(), Surroundings::default(), tls, Pacing::default());
     let session = egress.session(spec(address.clone(), static_recipe())).unwrap();
     let request = Request {
         method: "GET".into(),
