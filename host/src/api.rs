@@ -5,10 +5,12 @@
 //! takes long: only `check` calls a connector inside a request, under a deadline.
 
 pub mod caller;
+pub mod changes;
 pub mod connections;
 pub mod connectors;
 pub mod docs;
 pub mod error;
+pub mod explain;
 pub mod input;
 pub mod jobs;
 pub mod objects;

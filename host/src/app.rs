@@ -6,6 +6,9 @@
 
 mod keys;
 mod rotation;
+mod stopped;
+
+pub use stopped::verify;
 
 use std::{fs::File, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -27,6 +30,9 @@ use crate::{
     },
     jobs,
 };
+
+/// Name of the store in the data directory.
+const STORE: &str = "wharfinger.redb";
 
 /// How long requests and pages may take to finish when the host goes down.
 const GRACE: Duration = Duration::from_secs(10);
@@ -67,7 +73,7 @@ impl App {
             TcpListener::bind(config.listen).await.with_context(|| format!("listen on {}", config.listen))?;
         let addr = listener.local_addr()?;
 
-        let db = Db::open(&dir.join("wharfinger.redb")).context("open the store")?;
+        let db = Db::open(&dir.join(STORE)).context("open the store")?;
         keys::administrator(&db, &config, options.on_first_key).await?;
         let vault = Arc::new(Vault::new(&master_key));
         let keep = Rotations { db: db.downgrade(), vault: Arc::clone(&vault) };
@@ -86,7 +92,8 @@ impl App {
             options: jobs::Options {
                 jobs: config.jobs.workers,
                 tasks_per_job: config.jobs.parallel,
-                keep_days: config.jobs.keep_days,
+                keep_jobs_days: config.jobs.keep_days,
+                keep_changes_days: config.history.keep_days,
             },
         };
         jobs::start(work, shutdown.clone(), &tasks);

@@ -8,10 +8,12 @@ mod connection;
 mod connector;
 #[cfg(feature = "demo")]
 mod demo;
+mod history;
 mod job;
 mod object;
 mod serve;
 mod table;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -46,6 +48,8 @@ enum Command {
     /// Make connectors
     #[command(subcommand)]
     Connector(connector::Command),
+    /// Check a stopped host's data directory, or, where one answers, a running host's store
+    Verify(verify::VerifyArgs),
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -86,7 +90,8 @@ pub enum Exit {
     Refused = 3,
     /// The host cannot be reached.
     Unreachable = 4,
-    /// The job that was waited for did not complete, or the payload that was tested would not be registered.
+    /// The job that was waited for did not complete, the payload that was tested would not be registered, or the store
+    /// that was checked is not sound.
     Negative = 5,
 }
 
@@ -132,6 +137,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Connection(command) => connection::run(command).await,
             Command::Object(command) => object::run(command).await,
             Command::Job(command) => job::run(command).await,
+            Command::Verify(args) => verify::run(args).await,
             Command::Connector(_) | Command::Config(_) => Ok(Exit::Done),
         }
     })

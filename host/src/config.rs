@@ -34,6 +34,8 @@ pub struct Config {
     pub log: Log,
     /// How syncs run.
     pub jobs: Jobs,
+    /// How long what happened is kept.
+    pub history: History,
     /// The master key's file, where it is not the data directory's own.
     pub master_key_file: Option<PathBuf>,
     /// A file with the administrator's API key, where none shall be made.
@@ -70,6 +72,14 @@ pub struct Jobs {
     /// Calls of one sync at the same time.
     pub parallel: usize,
     /// Days for which jobs that have ended are kept; the last sync of each connection stays.
+    pub keep_days: u32,
+}
+
+/// How long what happened is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Days that changes are kept.
     pub keep_days: u32,
 }
 
@@ -116,6 +126,7 @@ struct File {
     egress: EgressFile,
     log: Log,
     jobs: Jobs,
+    history: History,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -149,7 +160,13 @@ impl Default for Jobs {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 15] = [
+impl Default for History {
+    fn default() -> Self {
+        Self { keep_days: 365 }
+    }
+}
+
+const KNOWN_VARIABLES: [&str; 16] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -163,6 +180,7 @@ const KNOWN_VARIABLES: [&str; 15] = [
     "WHARFINGER_JOBS_WORKERS",
     "WHARFINGER_JOBS_PARALLEL",
     "WHARFINGER_JOBS_KEEP_DAYS",
+    "WHARFINGER_HISTORY_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
 ];
@@ -199,6 +217,7 @@ impl Config {
             egress: Policy::default(),
             log: Log::default(),
             jobs: Jobs::default(),
+            history: History::default(),
             master_key_file: None,
             admin_key_file: None,
         }
@@ -233,6 +252,7 @@ impl Config {
             },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
+            history: self.history.clone(),
         };
         toml::to_string(&file).map_err(|e| ConfigError::Value("configuration".into(), e.to_string()))
     }
@@ -307,7 +327,10 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
         file.jobs.parallel = parsed("WHARFINGER_JOBS_PARALLEL", v, "a number")?;
     }
     if let Some(v) = value("WHARFINGER_JOBS_KEEP_DAYS") {
-        file.jobs.keep_days = parsed("WHARFINGER_JOBS_KEEP_DAYS", v, "a number")?;
+        file.jobs.keep_days = parsed("WHARFINGER_JOBS_KEEP_DAYS", v, "a number of days")?;
+    }
+    if let Some(v) = value("WHARFINGER_HISTORY_KEEP_DAYS") {
+        file.history.keep_days = parsed("WHARFINGER_HISTORY_KEEP_DAYS", v, "a number of days")?;
     }
     Ok(())
 }
@@ -343,9 +366,12 @@ impl TryFrom<File> for Config {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to 64, not {number}")));
             }
         }
-        if !(1..=3650).contains(&file.jobs.keep_days) {
-            let message = format!("must be 1 to 3650, not {}", file.jobs.keep_days);
-            return Err(ConfigError::Value("jobs.keep_days".into(), message));
+        for (name, days, most) in
+            [("jobs.keep_days", file.jobs.keep_days, 3650), ("history.keep_days", file.history.keep_days, 36_500)]
+        {
+            if !(1..=most).contains(&days) {
+                return Err(ConfigError::Value(name.into(), format!("must be 1 to {most} days, not {days}")));
+            }
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&file.log.filter) {
             return Err(ConfigError::Value("log.filter".into(), error.to_string()));
@@ -362,6 +388,7 @@ impl TryFrom<File> for Config {
             },
             log: file.log,
             jobs: file.jobs,
+            history: file.history,
             master_key_file: file.master_key_file,
             admin_key_file: file.admin_key_file,
         })
@@ -410,6 +437,7 @@ mod tests {
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
             ("WHARFINGER_JOBS_KEEP_DAYS", "0"),
+            ("WHARFINGER_HISTORY_KEEP_DAYS", "0"),
         ] {
             assert!(Config::load(&Flags::default(), &env(&[(name, value)])).is_err(), "{name}={value}");
         }

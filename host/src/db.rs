@@ -9,6 +9,8 @@
 //! not acknowledged, which its caller repeats.
 
 pub mod connections;
+pub mod explain;
+pub mod feed;
 pub mod jobs;
 pub mod news;
 pub mod objects;
@@ -21,6 +23,7 @@ pub mod summary;
 pub mod sync;
 pub mod verify;
 
+mod changes;
 mod counters;
 mod facts;
 mod fault;
@@ -47,6 +50,7 @@ use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
 
 use crate::model::{
+    connection::Actor,
     id::{Incarnation, ObjectId},
     path::ObjectPath,
 };
@@ -60,6 +64,7 @@ const CACHE_BYTES: usize = 48 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Db {
     shared: Arc<Shared>,
+    by: Option<Arc<Actor>>,
 }
 
 /// A handle that does not keep the store open.
@@ -97,7 +102,7 @@ impl WeakDb {
     /// The store, if it is still open.
     #[must_use]
     pub fn upgrade(&self) -> Option<Db> {
-        self.shared.upgrade().map(|shared| Db { shared })
+        self.shared.upgrade().map(|shared| Db { shared, by: None })
     }
 }
 
@@ -136,7 +141,13 @@ impl Db {
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }
         transaction.commit()?;
-        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }) })
+        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }), by: None })
+    }
+
+    /// The same store in the hands of a person: what is changed through this handle stands in the history as theirs.
+    #[must_use]
+    pub fn by(&self, actor: Actor) -> Self {
+        Self { shared: Arc::clone(&self.shared), by: Some(Arc::new(actor)) }
     }
 
     /// This run of the host.

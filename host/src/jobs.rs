@@ -4,6 +4,7 @@
 //! the store alone. It knows connectors and the store, and neither HTTP nor who asked.
 
 mod periodic;
+mod retention;
 mod scheduler;
 mod sync;
 mod worker;
@@ -44,12 +45,14 @@ pub struct Options {
     /// Parts of one sync that are read at the same time; its requests have a limit of their own, per connection.
     pub tasks_per_job: usize,
     /// Days for which jobs that have ended are kept.
-    pub keep_days: u32,
+    pub keep_jobs_days: u32,
+    /// Days that changes are kept.
+    pub keep_changes_days: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 4, tasks_per_job: 8, keep_days: 90 }
+        Self { jobs: 4, tasks_per_job: 8, keep_jobs_days: 90, keep_changes_days: 365 }
     }
 }
 
@@ -57,6 +60,6 @@ impl Default for Options {
 pub fn start(context: Context, shutdown: CancellationToken, tasks: &TaskTracker) {
     tasks.spawn(scheduler::reclaim(context.db.clone(), shutdown.clone()));
     tasks.spawn(periodic::run(context.clone(), shutdown.clone()));
-    tasks.spawn(periodic::forget(context.clone(), shutdown.clone()));
+    tasks.spawn(retention::run(context.clone(), shutdown.clone()));
     tasks.spawn(scheduler::run(context, shutdown));
 }

@@ -3,9 +3,11 @@
 //! No input or output, no async, no clock, and none of axum, redb and wasmtime: `now` is a parameter, and a decision is
 //! a function from values to values.
 
+pub mod change;
 pub mod column;
 pub mod connection;
 pub mod diff;
+pub mod explain;
 pub mod filter;
 pub mod id;
 pub mod job;

@@ -95,6 +95,18 @@ async fn the_demo_comes_up_synced_and_commands_work_against_it() {
     let (code, text) = demo.run(&["connection", "sync", &name, "--wait"]).await;
     assert!(code == 0 && text.contains("completed"), "{text}");
 
+    let changes = demo.json(&["object", "changes", &root, "--since", "2020-01-01T00:00:00Z", "--json"]).await;
+    assert_eq!(changes["changes"].as_array().expect("changes").len(), all.len() + 1, "each object was added");
+    let later = ["object", "changes", &root, "--cursor", changes["next"].as_str().expect("next"), "--json"];
+    assert_eq!(demo.json(&later).await["changes"], serde_json::json!([]));
+    let (code, table) = demo.run(&["object", "history", &root]).await;
+    assert!(code == 0 && table.contains("added"), "{table}");
+    let (code, text) = demo.run(&["object", "explain", &root]).await;
+    assert!(code == 0 && text.contains("by a person"), "{text}");
+    let first = jobs[0]["id"].as_str().expect("id");
+    let (code, text) = demo.run(&["job", "changes", first]).await;
+    assert!(code == 0 && text.starts_with("AT"), "{text}");
+    assert_eq!(demo.run(&["object", "changes", &root, "--kind", "renamed"]).await.0, 3, "no such kind");
     let filter = async |args: &[&str]| demo.run(&[&["connection", "filter", name.as_str()], args].concat()).await;
     let (code, text) = filter(&["--exclude", "*.*", "--exclude", "nobody.x", "--preview"]).await;
     assert!(code == 0 && text.contains("LEFT OUT") && text.contains("nobody.x"), "{text}");

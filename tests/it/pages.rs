@@ -219,7 +219,8 @@ async fn hostile_names_stay_text_on_every_level() -> anyhow::Result<()> {
         for object in objects(&host, object_type).await? {
             let id = object["id"].as_str().context("id")?;
             pages.extend(
-                ["", "?page=2", "/settings", "/connection", "/sync", "/delete"].map(|p| format!("/ui/object/{id}{p}")),
+                ["", "?page=2", "/settings", "/history", "/changes", "/connection", "/sync", "/delete"]
+                    .map(|p| format!("/ui/object/{id}{p}")),
             );
         }
     }
@@ -227,6 +228,14 @@ async fn hostile_names_stay_text_on_every_level() -> anyhow::Result<()> {
     let tables: Vec<_> = tables.iter().filter(|o| o["level"] == 4).collect();
     assert_eq!(tables.len(), 240);
     pages.extend(tables.iter().map(|o| format!("/ui/object/{}", o["id"].as_str().unwrap_or_default())));
+    pages
+        .extend(tables.iter().take(60).map(|o| format!("/ui/object/{}/history", o["id"].as_str().unwrap_or_default())));
+    pages.push(format!("/ui/object/{connection}/changes?kind=added&since=2020-01-01"));
+    let jobs = host.client().get("/jobs").await?.expect(200)?;
+    for job in jobs.json.as_array().context("jobs")? {
+        let id = job["id"].as_str().context("id")?;
+        pages.extend([format!("/ui/jobs/{id}"), format!("/ui/jobs/{id}/changes")]);
+    }
     let mut written_out = 0;
     for path in &pages {
         let page = browser.get(path).await?;

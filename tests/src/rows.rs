@@ -33,5 +33,8 @@ pub fn of_inventory(file: &Path) -> anyhow::Result<BTreeMap<String, (u64, u64)>>
     table!("counters/1", u128, (u64, u64, u64, u64));
     table!("remote_ids/1", (u128, &str), u128);
     table!("changes/1", (u128, u64), &[u8]);
+    table!("change_details/1", (u128, u64), &[u8]);
+    table!("object_changes/1", (u128, u64), ());
+    table!("job_changes/1", (u128, u64), u128);
     Ok(rows)
 }

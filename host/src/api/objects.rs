@@ -151,6 +151,7 @@ pub(super) async fn delete(
     let object = seen(&state, &caller, &target).await?;
     let deleted = state
         .db
+        .by(caller.actor())
         .delete_object(caller.sight(), &ObjectRef::Id(object.id), state.clock.now())
         .await?
         .ok_or_else(only_on_path)?;

@@ -140,6 +140,7 @@ pub(super) async fn put(
     let mode = if query.dry_run { Mode::DryRun } else { Mode::Apply };
     let done = state
         .db
+        .by(caller.actor())
         .change_settings(caller.sight(), &ObjectRef::Id(object.id), change, revision, mode, state.clock.now())
         .await
         .map_err(|error| match error {

@@ -16,6 +16,7 @@ mod detail;
 mod filter;
 mod format;
 mod frame;
+mod history;
 mod icons;
 mod job;
 mod jobs;
@@ -64,12 +65,15 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/schedule",        post(schedule::save))
         .route("/ui/object/{id}/filter",          post(filter::save))
         .route("/ui/object/{id}/filter/preview",  post(filter::preview))
+        .route("/ui/object/{id}/history",         get(history::show))
+        .route("/ui/object/{id}/changes",         get(history::below))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))
         .route("/ui/object/{id}/delete",          get(delete::ask).post(delete::confirm))
         .route("/ui/jobs",                        get(jobs::list))
         .route("/ui/jobs/live",                   get(jobs::live))
         .route("/ui/jobs/{id}",                   get(job::show))
         .route("/ui/jobs/{id}/live",              get(job::live))
+        .route("/ui/jobs/{id}/changes",           get(history::of_job))
         .route("/ui/jobs/{id}/cancel",            post(jobs::cancel))
         .layer(from_fn(refusal::around))
 }

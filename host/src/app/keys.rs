@@ -1,6 +1,10 @@
 //! The two keys a host begins with: the master key that seals secrets, and the first administrator's API key.
 
-use std::{fs, os::unix::fs::DirBuilderExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, ensure};
 use zeroize::Zeroizing;
@@ -28,13 +32,15 @@ pub(super) fn private_dir(dir: &Path) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Where the key that seals secrets stands.
+pub(super) fn master_key_file(config: &Config) -> PathBuf {
+    config.master_key_file.clone().unwrap_or_else(|| config.data_dir.join("master.key"))
+}
+
 /// The key that seals secrets: from the file that the operator names, or the data directory's own, made on first use.
 pub(super) fn master_key(config: &Config) -> anyhow::Result<Zeroizing<[u8; 32]>> {
-    if let Some(file) = &config.master_key_file {
-        return Ok(master_key::read(file)?);
-    }
-    let file = config.data_dir.join("master.key");
-    if !file.exists() {
+    let file = master_key_file(config);
+    if config.master_key_file.is_none() && !file.exists() {
         ensure!(
             !config.data_dir.join("wharfinger.redb").exists(),
             "{} is gone, but the store is there: put the key back, or name it in WHARFINGER_MASTER_KEY_FILE",

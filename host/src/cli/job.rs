@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Exit, Output,
     api::{Api, has_ended, path_of, progress, segment},
-    table,
+    history, table,
 };
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +32,13 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// What a job changed, in order
+    Changes {
+        /// The job's id
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Stop a job
     Cancel {
         /// The job's id
@@ -44,6 +51,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::List { state, size, output } => list(&api, state.as_deref(), size, output).await,
         Command::Watch { id, output } => watch(&api, &id, output).await,
+        Command::Changes { id, output } => history::of_job(&api, &id, output).await,
         Command::Cancel { id } => {
             let job = api.post(&format!("/jobs/{}/cancel", segment(&id)), &json!({})).await?;
             println!("{}", progress(&job));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     Exit, Output,
     api::{Api, search_all, url_path},
-    job, table,
+    history, job, table,
 };
 use crate::model::path::ObjectPath;
 
@@ -25,6 +25,32 @@ pub(super) enum Command {
     },
     /// Show an object with its columns
     Show {
+        /// As in `ls`
+        path: ObjectPath,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What happened at an object, the newest first
+    History {
+        /// As in `ls`
+        path: ObjectPath,
+        /// How many changes
+        #[arg(long, default_value_t = 50)]
+        size: usize,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// What happened at an object and everything below it, in order
+    Changes {
+        /// As in `ls`
+        path: ObjectPath,
+        #[command(flatten)]
+        choice: history::Choice,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Say why an object is enabled or disabled, missing or left out
+    Explain {
         /// As in `ls`
         path: ObjectPath,
         #[command(flatten)]
@@ -63,6 +89,9 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Ls { path, recursive, output } => list(&api, path.as_ref(), recursive, output).await,
         Command::Show { path, output } => show(&api, &path, output).await,
+        Command::History { path, size, output } => history::of_object(&api, &path, size, output).await,
+        Command::Changes { path, choice, output } => history::below(&api, &path, &choice, output).await,
+        Command::Explain { path, output } => history::explain(&api, &path, output).await,
         Command::Enable { path, change } => switch(&api, &path, true, &change).await,
         Command::Disable { path, change } => switch(&api, &path, false, &change).await,
     }

@@ -1,12 +1,16 @@
 //! Registered accounts and their sealed secrets.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use redb::ReadableTable as _;
 
 use super::{
-    Db, DbError, counters,
+    Db, DbError,
+    changes::{self, Commit, Noted},
+    counters,
     fault::{Fault, Stop},
     queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
@@ -17,6 +21,7 @@ use super::{
 };
 use crate::model::{
     connection::{Actor, Address, Connection, ConnectionOptions, Sealed},
+    diff::What,
     filter::Filter,
     id::ConnectionId,
     job::{Job, Trigger},
@@ -280,6 +285,9 @@ fn create(
         updated_at: now,
     };
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
+    let by = Some(connection.created_by.clone());
+    let commit = Commit { connection: id, sequence, job: None, by, now };
+    changes::append(rows, commit, vec![Noted::new(id, What::Added)])?;
     schedules::set(rows, id, &connection.options.schedule, now)?;
     let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
     Ok((connection, job))
@@ -345,10 +353,11 @@ fn replace(
         return Err(Stop::Refused(ConnectionError::IdentityChanged));
     }
     unique(rows, Some(key), &stored.technology, &update.address, update.identity.as_deref())?;
+    let mut noted = vec![Noted::new(key, What::Configured(differences(&stored, &update)))];
     if update.host_managed != stored.host_managed
         && let Some(name) = &update.host_managed
     {
-        forget_host_managed(rows, key, name, now)?;
+        noted.extend(forget_host_managed(rows, key, name, now)?);
     }
     schedules::set(rows, key, &update.options.schedule, now)?;
     let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
@@ -369,6 +378,9 @@ fn replace(
         rows.secrets.insert(key, secrets.0.as_slice())?;
     }
     rows.connections.insert(key, encode(&ConnectionRow::from(stored.clone()))?.as_slice())?;
+    let sequence = queue::next_commit(rows)?;
+    let commit = Commit { connection: key, sequence, job: None, by: Some(stored.updated_by.clone()), now };
+    changes::append(rows, commit, noted)?;
     // Only when it is synced has no bearing on a sync under way.
     let options = ConnectionOptions { schedule: before.3.schedule.clone(), ..stored.options.clone() };
     let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
@@ -380,15 +392,41 @@ fn replace(
     Ok((stored, job))
 }
 
+/// What of a connection an update changes, by name. Secrets are sealed anew where they are given, so they cannot be
+/// compared.
+fn differences(stored: &Connection, update: &ConnectionUpdate) -> Vec<String> {
+    let fields = |config: &Value| config.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let mut names: BTreeSet<String> = fields(&stored.config).into_iter().chain(fields(&update.config)).collect();
+    names.retain(|name| stored.config.get(name) != update.config.get(name));
+    let mut names: Vec<String> = names.into_iter().collect();
+    for (differs, name) in [
+        (stored.host_managed != update.host_managed, "nativeIntegration"),
+        (stored.options != update.options, "options"),
+    ] {
+        if differs {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).
-fn forget_host_managed(rows: &mut WriteRows<'_>, connection: u128, name: &str, now: Timestamp) -> Result<(), Fault> {
+fn forget_host_managed(
+    rows: &mut WriteRows<'_>,
+    connection: u128,
+    name: &str,
+    now: Timestamp,
+) -> Result<Vec<Noted>, Fault> {
+    let mut noted = Vec::new();
     for (child, id) in tree::children_of(rows, connection)? {
         if child == name {
             let Some(row) = tree::object(rows, id)? else { continue };
-            let gone = counters::of(rows, id)?.with_itself(&tree::overrides(rows, id)?);
+            let below = counters::of(rows, id)?;
+            let gone = below.with_itself(&tree::overrides(rows, id)?);
+            noted.push(Noted::new(id, What::Deleted { objects: below.descendants.unsigned_abs() }));
             reclaim::unlink(rows, id, &row, gone)?;
             queue::cancel_below(rows, connection, id, now)?;
         }
     }
-    Ok(())
+    Ok(noted)
 }

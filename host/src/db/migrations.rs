@@ -3,12 +3,20 @@
 
 mod second;
 
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use super::{fault::Fault, tables::WriteRows};
 
 /// The layout that this program reads and writes.
-const CURRENT: u128 = 2;
+pub(super) const CURRENT: u128 = 2;
+
+/// The table that has the number, in every layout.
+const META: TableDefinition<'static, &'static str, u128> = TableDefinition::new("meta/1");
+
+/// The layout of a store, whichever it is.
+pub(super) fn found(transaction: &ReadTransaction) -> Result<u128, Fault> {
+    Ok(transaction.open_table(META)?.get("schema")?.map_or(0, |row| row.value()))
+}
 
 /// One step from a layout to the next. Tables of the layout before are opened by it alone; `rows` are the present ones.
 type Migration = fn(&WriteTransaction, &mut WriteRows<'_>) -> Result<(), Fault>;

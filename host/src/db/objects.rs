@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use redb::ReadableTable as _;
 
 use super::{
-    Db, DbError, ObjectRef, counters, queue, reclaim,
+    Db, DbError, ObjectRef,
+    changes::{self, Commit, Noted},
+    counters, queue, reclaim,
     records::decode,
     search,
     tables::WriteRows,
@@ -14,6 +16,7 @@ use super::{
 };
 use crate::model::{
     column::Column,
+    diff::What,
     object::{ObjectView, RemoteStatus},
     path::ObjectPath,
     sight::{Sight, Visible},
@@ -140,6 +143,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<Option<Deleted>, DbError> {
         let (sight, object) = (sight.clone(), object.clone());
+        let by = self.by.clone();
         let done = self
             .write("delete an object", move |rows| {
                 let Some(chain) = tree::find(rows, &object)? else { return Ok(None) };
@@ -148,7 +152,11 @@ impl Db {
                 }
                 let Some(node) = chain.last() else { return Ok(None) };
                 let below = counters::of(rows, node.id)?;
-                queue::next_commit(rows)?;
+                let sequence = queue::next_commit(rows)?;
+                let what = What::Deleted { objects: below.descendants.unsigned_abs() };
+                let (connection, by) = (node.row.connection, by.as_deref().cloned());
+                let commit = Commit { connection, sequence, job: None, by, now };
+                changes::append(rows, commit, vec![Noted::new(node.id, what)])?;
                 reclaim::unlink(rows, node.id, &node.row, below.with_itself(&tree::overrides(rows, node.id)?))?;
                 if node.row.parent.is_none() {
                     deregister(rows, node.id, &node.row.name)?;

@@ -6,6 +6,7 @@
 use redb::ReadableTable as _;
 
 use super::{
+    changes,
     counters::{self, Counters},
     fault::Fault,
     records::ObjectRow,
@@ -68,16 +69,7 @@ fn first_children(rows: &WriteRows<'_>, parent: u128, limit: usize) -> Result<Ve
 
 /// A deleted connection's change feed goes as well. Whether all of it is gone.
 fn forget_changes(rows: &mut WriteRows<'_>, root: u128, left: &mut usize) -> Result<bool, Fault> {
-    let sequences = rows
-        .changes
-        .range((root, 0)..=(root, u64::MAX))?
-        .take(*left)
-        .map(|row| Ok(row?.0.value()))
-        .collect::<Result<Vec<_>, Fault>>()?;
-    for key in &sequences {
-        rows.changes.remove(*key)?;
-    }
-    *left -= sequences.len();
+    *left = left.saturating_sub(changes::forget_until(rows, root, None, *left)?);
     Ok(*left > 0)
 }
 

@@ -1,11 +1,11 @@
-//! How long jobs are kept: ended ones and their errors go after a while, in small transactions. The last sync of each
-//! connection stays.
+//! How long jobs and changes are kept: both go after a while, each on its own, in small transactions. Of jobs those that
+//! ended, with their errors; the last sync of each connection stays. Of changes the beginning of each connection's feed.
 
 use jiff::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::{
-    Db, DbError, facts,
+    Db, DbError, changes, facts,
     fault::Fault,
     queue,
     records::{JobRow, decode, micros},
@@ -23,6 +23,31 @@ impl Db {
         }
         self.write("remove old jobs", move |rows| Ok(forget(rows, before, limit)?)).await
     }
+
+    /// Removes changes from before a time, at most about `limit` in one transaction. Whether there may be more. Stopped at
+    /// any point, the next call goes on: each feed begins where the last one left it.
+    pub async fn forget_changes(&self, before: Timestamp, limit: usize) -> Result<bool, DbError> {
+        let due = self.read("look for old changes", move |rows| Ok(oldest_feed(rows, micros(before))?)).await?;
+        let Some(connection) = due else { return Ok(false) };
+        self.write("remove old changes", move |rows| {
+            Ok(changes::forget_until(rows, connection, Some(micros(before)), limit.max(1))? > 0)
+        })
+        .await
+    }
+}
+
+/// A connection whose feed begins before a time.
+fn oldest_feed(rows: &impl Rows, before: i64) -> Result<Option<u128>, Fault> {
+    for row in rows.connections().iter()? {
+        let connection = row?.0.value();
+        let first = rows.changes().range((connection, 0)..=(connection, u64::MAX))?.next().transpose()?;
+        if let Some((_, row)) = first
+            && changes::header(row.value())?.1 < before
+        {
+            return Ok(Some(connection));
+        }
+    }
+    Ok(None)
 }
 
 /// Notes that a job has ended.

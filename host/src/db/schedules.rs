@@ -26,7 +26,7 @@ use crate::model::{
 
 /// When a connection is synced by itself, and when it last was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ScheduleRow {
+pub(super) struct ScheduleRow {
     cron: String,
     jitter: u32,
     /// When it last fired, or was set.

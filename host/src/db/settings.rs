@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Db, DbError, ObjectRef, connections, counters,
+    Db, DbError, ObjectRef,
+    changes::{self, Commit, Noted},
+    connections, counters,
     fault::{Fault, Stop},
     groups, jobs, queue,
     records::{encode, micros},
@@ -12,6 +14,8 @@ use super::{
     view::{self, Lens, Standing},
 };
 use crate::model::{
+    connection::Actor,
+    diff::What,
     id::BulkId,
     job::{Job, JobType, Trigger},
     object::ObjectView,
@@ -71,11 +75,12 @@ impl Db {
         now: Timestamp,
     ) -> Result<SettingsOutcome, SettingsError> {
         let (sight, object) = (sight.clone(), object.clone());
+        let by = self.by.clone();
         let done = match mode {
             Mode::Apply => {
                 self.write("change settings", move |rows| {
                     let (chain, lens) = find(rows, &sight, &object, revision)?;
-                    Ok(apply(rows, &sight, &lens, chain, change, now)?)
+                    Ok(apply(rows, &sight, &lens, chain, change, by.as_deref(), now)?)
                 })
                 .await?
             }
@@ -84,7 +89,7 @@ impl Db {
                 let tried = self
                     .write("try settings", move |rows| -> Result<(), Stop<Tried>> {
                         let (chain, lens) = find(rows, &sight, &object, revision).map_err(Tried::stop)?;
-                        let outcome = apply(rows, &sight, &lens, chain, change, now)?;
+                        let outcome = apply(rows, &sight, &lens, chain, change, None, now)?;
                         Err(Stop::Refused(Tried::Done(Box::new(outcome))))
                     })
                     .await;
@@ -144,6 +149,7 @@ fn apply(
     lens: &Lens,
     mut chain: Vec<Node>,
     change: SettingsChange,
+    by: Option<&Actor>,
     now: Timestamp,
 ) -> Result<SettingsOutcome, Fault> {
     let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
@@ -160,6 +166,9 @@ fn apply(
         }
         node.row.touch(sequence, micros(now));
         rows.objects.insert(node.id, encode(&node.row)?.as_slice())?;
+        let connection = node.row.connection;
+        let commit = Commit { connection, sequence, job: None, by: by.cloned(), now };
+        changes::append(rows, commit, vec![Noted::new(node.id, What::Settings { before, after })])?;
     }
     let standing = Standing::of(rows, &chain, &filter)?;
     let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);

@@ -79,6 +79,15 @@ tables! {
     remote_ids: "remote_ids/1", (u128, &'static str) => u128;
     /// (connection, commit sequence) → what that commit changed (`ChangesRow`).
     changes: "changes/1", (u128, u64) => Bytes;
+    /// (connection, commit sequence) → who made the commit, and where each of its changes was and from what value to what
+    /// (`DetailsRow`).
+    change_details: "change_details/1", (u128, u64) => Bytes;
+    /// (object, commit sequence) → (): commits that changed the object.
+    object_changes: "object_changes/1", (u128, u64) => ();
+    /// (job, commit sequence) → connection: commits of a job that changed something.
+    job_changes: "job_changes/1", (u128, u64) => u128;
+    /// Connection → sequence and time in microseconds of the last of its commits whose changes are kept no more.
+    pruned: "pruned/1", u128 => (u64, i64);
     /// Root of a deleted subtree → (): its rows are still to be given back.
     reclaim: "reclaim/1", u128 => ();
 

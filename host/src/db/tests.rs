@@ -4,6 +4,7 @@ mod absence;
 mod crash;
 mod filter;
 mod groups;
+mod history;
 mod identity;
 mod jobs;
 mod platform;
@@ -12,6 +13,7 @@ mod reading;
 mod retention;
 mod schedules;
 mod settings;
+mod soundness;
 mod turns;
 mod volume;
 

@@ -158,10 +158,15 @@ fn names_below(chain: &[Node]) -> impl Iterator<Item = &str> + Clone {
     chain.iter().skip(1).map(|node| node.row.name.as_str())
 }
 
+/// Whether patterns leave out the last object of a chain, or anything above it.
+pub(super) fn is_filtered(chain: &[Node], filter: &Filter) -> bool {
+    !filter.keeps(names_below(chain))
+}
+
 /// Left out, where the last object of a chain or anything above it is; else missing, where any of them is.
 pub(super) fn remote_status(chain: &[Node], filter: &Filter) -> RemoteStatus {
     let is_marked = |mark| chain.iter().any(|node| node.row.mark() == mark);
-    if is_marked(RemoteStatus::Excluded) || !filter.keeps(names_below(chain)) {
+    if is_marked(RemoteStatus::Excluded) || is_filtered(chain, filter) {
         RemoteStatus::Excluded
     } else if is_marked(RemoteStatus::Missing) {
         RemoteStatus::Missing

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::diff::truncate;
+
 /// A column of a table-like object, in the order in which the platform delivered it.
 ///
 /// A column is known by its name and occurrence: names may repeat, be empty, and differ only in normalisation.
@@ -65,6 +67,49 @@ pub fn diff_columns(old: &[Column], new: &[Column]) -> ColumnChanges {
     changes
 }
 
+/// What became of columns, with what they were before: what people read in the history of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnValues {
+    /// As they are.
+    pub added: Vec<Column>,
+    /// Whose type or nullability differs: before and after.
+    pub changed: Vec<(Column, Column)>,
+    /// As they were.
+    pub deleted: Vec<Column>,
+    /// Of which only the comment differs: before and after.
+    pub commented: Vec<(Column, Column)>,
+    /// Whether those that stayed stand in another order.
+    pub reordered: bool,
+}
+
+/// The same comparison as [`diff_columns`], with values. Comments are kept up to `comment_bytes`.
+#[must_use]
+pub fn column_values(old: &[Column], new: &[Column], comment_bytes: usize) -> ColumnValues {
+    let kept = |column: &Column| {
+        let mut column = column.clone();
+        if let Some(comment) = &mut column.comment {
+            truncate(comment, comment_bytes);
+        }
+        column
+    };
+    let (mut before, after) = (by_occurrence(old), by_occurrence(new));
+    let stayed =
+        |columns| in_order(columns).map(|(key, _)| key).filter(|k| before.contains_key(k) && after.contains_key(k));
+    let mut values = ColumnValues { reordered: !stayed(old).eq(stayed(new)), ..ColumnValues::default() };
+    for (key, column) in in_order(new) {
+        match before.remove(&key) {
+            None => values.added.push(kept(column)),
+            Some(was) if was.data_type != column.data_type || was.nullable != column.nullable => {
+                values.changed.push((kept(was), kept(column)));
+            }
+            Some(was) if was.comment != column.comment => values.commented.push((kept(was), kept(column))),
+            Some(_) => {}
+        }
+    }
+    values.deleted = in_order(old).filter(|(key, _)| before.contains_key(key)).map(|(_, c)| kept(c)).collect();
+    values
+}
+
 fn in_order(columns: &[Column]) -> impl Iterator<Item = ((&str, usize), &Column)> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     columns.iter().map(move |column| {
@@ -112,5 +157,22 @@ mod tests {
         check("a:int a:int", "a:int", &[], &[], &["a"], false);
         check("a:int", "a:int a:text", &["a"], &[], &[], false);
         check("", "a:int", &["a"], &[], &[], false);
+    }
+    #[test]
+    fn values_say_what_was_before_and_name_the_same_columns_as_the_comparison() {
+        for (old, new) in [("a:int b:int", "b:int a:text c:x"), ("a:int a:int", "a:int"), ("", "a:int"), ("a:x", "")] {
+            let (old, new) = (columns(old), columns(new));
+            let (changes, values) = (diff_columns(&old, &new), column_values(&old, &new, 100));
+            let names = |list: &[Column]| list.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+            assert_eq!((names(&values.added), names(&values.deleted)), (changes.added, changes.deleted));
+            assert_eq!(values.changed.iter().map(|(_, c)| c.name.clone()).collect::<Vec<_>>(), changes.changed);
+            assert!(values.changed.iter().all(|(was, is)| was.data_type != is.data_type));
+        }
+        let mut told = columns("a:int b:int");
+        told[0].comment = Some("é".repeat(100));
+        let values = column_values(&columns("b:int a:int"), &told, 9);
+        assert!(values.reordered);
+        assert_eq!(values.commented[0].1.comment.as_deref(), Some("éééé"), "cut at the end of a character");
+        assert!(!column_values(&told, &told, 9).reordered);
     }
 }

@@ -10,6 +10,7 @@ use super::{
     id::ObjectId,
     object::{Facts, Kind},
     path::RemotePath,
+    settings::Overrides,
 };
 
 /// Which stored object a delivered one is.
@@ -231,6 +232,20 @@ pub enum What {
     },
     /// Left out by the connector from now on (D41). What patterns leave out is computed, and changes nothing.
     Excluded,
+    /// A person set something on it.
+    Settings {
+        /// What was set on it before.
+        before: Overrides,
+        /// What is set on it since.
+        after: Overrides,
+    },
+    /// A person took it out of the inventory, with everything below it.
+    Deleted {
+        /// Objects that lay below it.
+        objects: u64,
+    },
+    /// A person changed the connection itself: names of what differs, never a value.
+    Configured(Vec<String>),
 }
 
 /// Longest comment that is kept, in bytes.
@@ -269,7 +284,8 @@ pub fn bound_facts(facts: &mut Facts) -> bool {
     cut
 }
 
-fn truncate(text: &mut String, bytes: usize) -> bool {
+/// Cuts text to so many bytes at the end of a character. Whether it cut.
+pub fn truncate(text: &mut String, bytes: usize) -> bool {
     if text.len() <= bytes {
         return false;
     }

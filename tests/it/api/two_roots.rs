@@ -157,7 +157,7 @@ async fn about_objects(scene: &Scene, method: &Method, prefix: &str, access: Acc
 
 async fn plain(scene: &Scene, method: &Method, path: &str, body: &Value) {
     match path {
-        "/jobs/{id}" | "/jobs/{id}/cancel" => {
+        "/jobs/{id}" | "/jobs/{id}/cancel" | "/jobs/{id}/changes" => {
             let answer = scene.call(method, &path.replace("{id}", &scene.hidden_job), body).await;
             assert_eq!(answer.status, 404, "{path}: {}", answer.text);
         }

@@ -39,7 +39,8 @@ pub(super) async fn confirm(
 ) -> Result<Response, ApiError> {
     let shown = Shown::load_own(&state, &posted.visitor, &id).await?;
     let object = ObjectRef::Id(shown.object.id);
-    let deleted = state.db.delete_object(posted.visitor.caller.sight(), &object, state.clock.now()).await?;
+    let caller = &posted.visitor.caller;
+    let deleted = state.db.by(caller.actor()).delete_object(caller.sight(), &object, state.clock.now()).await?;
     deleted.ok_or_else(super::no_such_object)?;
     let up = shown.above.last().map_or("/ui/connections".to_owned(), |parent| links::object(parent.id));
     Ok(Redirect::to(&up).into_response())

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::{
     badges, format,
     frame::{self, Frame, Section},
-    jobs, links, listing,
+    history, jobs, links, listing,
     session::Visitor,
     text,
 };
@@ -36,6 +36,7 @@ pub(super) async fn show(
         nav.crumbs aria-label="Breadcrumb" { a href="/ui/jobs" { "Jobs" } }
         h1 { (jobs::title(&job)) " " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
         (view(&job, &parts, &visitor, state.clock.now()))
+        (history::part_of_job(&state, &visitor, job.id).await?)
     };
     let title = format!("Job on {}", text::plain_path(&job.object_path));
     Ok(Frame { title: &title, section: Section::Jobs, visitor: &visitor, running, beside: None }.page(&main))

@@ -28,6 +28,21 @@ pub(super) fn filter(id: ObjectId) -> String {
     format!("/ui/object/{id}/filter")
 }
 
+/// What happened at it.
+pub(super) fn history(id: ObjectId) -> String {
+    format!("/ui/object/{id}/history")
+}
+
+/// What happened at it and below it.
+pub(super) fn changes(id: ObjectId) -> String {
+    format!("/ui/object/{id}/changes")
+}
+
+/// What a job changed.
+pub(super) fn job_changes(id: JobId) -> String {
+    format!("/ui/jobs/{id}/changes")
+}
+
 /// Asks for an object sync.
 pub(super) fn sync(id: ObjectId) -> String {
     format!("/ui/object/{id}/sync")

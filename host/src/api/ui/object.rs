@@ -34,6 +34,10 @@ pub(super) enum Tab {
     Content,
     /// Status and new objects.
     Settings,
+    /// What happened at it.
+    History,
+    /// What happened at it and below it.
+    Changes,
     /// What it is connected to.
     Connection,
 }
@@ -224,6 +228,8 @@ fn tabs(object: &ObjectView, current: Tab) -> Markup {
         nav.tabs aria-label="Parts of this object" {
             (tab(Tab::Content, links::object(object.id), first))
             @if object.visible == Visible::Whole { (tab(Tab::Settings, links::settings(object.id), "Settings")) }
+            @if object.visible == Visible::Whole { (tab(Tab::History, links::history(object.id), "History")) }
+            @if object.facts.kind == Kind::Container { (tab(Tab::Changes, links::changes(object.id), "Changes")) }
             (tab(Tab::Connection, links::connection(object.id), "Connection"))
         }
     }

@@ -105,7 +105,8 @@ pub(super) async fn save(
     let change = chosen.change(Choices::of(&shown.object.overrides));
     let object = ObjectRef::Id(shown.object.id);
     let now = state.clock.now();
-    match state.db.change_settings(visitor.caller.sight(), &object, change, Some(revision), Mode::Apply, now).await {
+    let db = state.db.by(visitor.caller.actor());
+    match db.change_settings(visitor.caller.sight(), &object, change, Some(revision), Mode::Apply, now).await {
         Ok(_) => Ok(Redirect::to(&format!("{}?saved=1", links::settings(shown.object.id))).into_response()),
         Err(SettingsError::Revision(_)) => {
             let content = html! {

@@ -13,7 +13,8 @@ use super::{
     listing::MAX_IDLE,
 };
 use crate::model::{
-    column::{Column, ColumnChanges, diff_columns},
+    change::{MAX_VALUE_BYTES, Values},
+    column::{Column, ColumnChanges, column_values, diff_columns},
     diff::What,
     job::{Task, Work},
     page::Page,
@@ -31,7 +32,8 @@ impl Ledger<'_, '_> {
     ) -> Result<(bool, bool), Fault> {
         let first = !row.columns_known;
         let stored = self.rows.columns.get(id)?.map(|row| decode::<Vec<Column>>(row.value())).transpose()?;
-        let changes = diff_columns(&stored.unwrap_or_default(), columns);
+        let stored = stored.unwrap_or_default();
+        let changes = diff_columns(&stored, columns);
         let differs = !changes.is_empty();
         if differs || first {
             self.rows.columns.insert(id, encode(columns)?.as_slice())?;
@@ -45,6 +47,7 @@ impl Ledger<'_, '_> {
             self.note(id, What::Columns { first, changes: ColumnChanges::default() });
         } else if differs {
             self.note(id, What::Columns { first, changes });
+            self.tell(Values::Columns(column_values(&stored, columns, MAX_VALUE_BYTES)));
         }
         let noted = first || row.fingerprint != fingerprint;
         row.columns_known = true;

@@ -11,21 +11,22 @@ use redb::ReadableTable as _;
 
 use super::{
     super::{
+        changes::{self, Commit, Noted},
         connections,
         counters::Pending,
         fault::{Fault, Stop},
         jobs::{ClaimError, listed_scope, owned},
         queue,
-        records::{ChangesRow, JobRow, decode, encode, kind_number, micros},
+        records::{JobRow, decode, encode, kind_number, micros},
         tables::WriteRows,
         tree::{self, Node},
     },
     Advanced, Step,
 };
 use crate::model::{
-    diff::{Change, What},
+    change::Values,
+    diff::What,
     filter::{Filter, Way},
-    id::ObjectId,
     job::{MAX_JOB_ERRORS, Task, Work},
     object::{Kind, RemoteStatus},
     page::ObjectError,
@@ -102,7 +103,7 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) seen: BTreeMap<(u128, String), Vec<u128>>,
     /// Names whose columns are to be asked for, by container and namespace.
     pub(super) asked: BTreeMap<(RemotePath, String), Vec<String>>,
-    changes: Vec<Change>,
+    changes: Vec<Noted>,
     added: Vec<Task>,
     root: u128,
     containers: HashMap<RemotePath, Rc<Container>>,
@@ -211,7 +212,21 @@ impl<'a, 't> Ledger<'a, 't> {
     /// Notes a change. Its rows are the caller's business.
     pub(super) fn note(&mut self, object: u128, what: What) {
         self.dirty = true;
-        self.changes.push(Change { object: ObjectId::from_u128(object), what });
+        self.changes.push(Noted::new(object, what));
+    }
+
+    /// Adds to the change that was noted last what was before and after.
+    pub(super) fn tell(&mut self, values: Values) {
+        if let Some(last) = self.changes.last_mut() {
+            last.values = Some(values);
+        }
+    }
+
+    /// Adds to the change that was noted last the lineage of the container that the object was in.
+    pub(super) fn tell_from(&mut self, lineage: Vec<u128>) {
+        if let Some(last) = self.changes.last_mut() {
+            last.from = Some(lineage);
+        }
     }
 
     /// Reports what could not be done about one object; the rest goes on. A job for a single object lists its siblings on
@@ -333,8 +348,9 @@ impl<'a, 't> Ledger<'a, 't> {
     fn write_changes(&mut self) -> Result<(), Fault> {
         if !self.changes.is_empty() {
             let changes = std::mem::take(&mut self.changes);
-            let row = ChangesRow { job: Some(self.job_id), at: micros(self.step.now), changes };
-            self.rows.changes.insert((self.root, self.sequence), encode(&row)?.as_slice())?;
+            let (connection, sequence) = (self.root, self.sequence);
+            let commit = Commit { connection, sequence, job: Some(self.job_id), by: None, now: self.step.now };
+            changes::append(self.rows, commit, changes)?;
         }
         if self.dirty {
             self.rows.meta.insert("commit", u128::from(self.sequence))?;

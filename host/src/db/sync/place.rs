@@ -15,6 +15,7 @@ use super::{
     ledger::{Container, Ledger},
 };
 use crate::model::{
+    change::{BeforeAfter, Values, fact_values},
     diff::{
         ColumnsCase, ColumnsStep, FactChange, Identity, MAX_WORD_BYTES, What, bound_facts, columns_step, diff_facts,
         identify,
@@ -293,6 +294,8 @@ impl Ledger<'_, '_> {
             // The new one was never listed, whatever is known of the old one (D37).
             self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
             self.note(id, What::Recreated);
+            let ids = BeforeAfter { before: held.row.remote_id.clone(), after: scanned.facts.remote_id.clone() };
+            self.tell(Values::Facts(vec![ids]));
         }
         let kind = scanned.facts.kind;
         let is_left_out = self.is_left_out(container, &scanned);
@@ -341,12 +344,14 @@ impl Ledger<'_, '_> {
         if changes.contains(&FactChange::Kind) {
             self.forget_containers();
         }
-        held.row.set_facts(facts);
-        held.changed = true;
         // A new id is what `recreated` says already.
         changes.retain(|change| !recreated || *change != FactChange::RemoteId);
+        let values = fact_values(&before, &facts, &changes);
+        held.row.set_facts(facts);
+        held.changed = true;
         if !changes.is_empty() {
             self.note(held.id, What::Changed(changes));
+            self.tell(Values::Facts(values));
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ impl Ledger<'_, '_> {
     ) -> Result<(), Fault> {
         let from = tree::remote_path_of(&mover)?;
         let old_level = mover.len();
+        let old_lineage: Vec<u128> = mover[..old_level.saturating_sub(1)].iter().map(|node| node.id).collect();
         let Some(Node { id, row }) = mover.into_iter().last() else { return Ok(()) };
         let new_level = container.lineage.len() + 1;
         let is_back = at.is_none() && self.came_from(container, &scanned, id)?;
@@ -65,6 +66,7 @@ impl Ledger<'_, '_> {
         let held = self.shift(container, &scanned, id, row)?;
         if held.changed {
             self.note(id, What::Moved { from, to: scanned.path.clone() });
+            self.tell_from(old_lineage);
         }
         self.refresh(container, held, scanned, false)
     }

@@ -12,7 +12,7 @@ use crate::db::{
 };
 use crate::model::{
     connection::ConnectionOptions,
-    filter::Filter,
+    filter::{Exclusion, Filter},
     job::{Job, JobState, Work},
     object::RemoteStatus,
     page::{Listing, Page},
@@ -197,6 +197,37 @@ async fn what_the_connector_leaves_out_is_kept_with_its_reason() {
     assert_eq!(status(&world, "K/cat/s1/a").await, RemoteStatus::Missing);
     assert!(world.get("K/system/s/t").await.active);
     world.check().await;
+}
+
+#[tokio::test]
+async fn an_explanation_names_what_leaves_an_object_out() {
+    let mut world = world("explained", enabled()).await;
+    world.run().await;
+    world.platform.left_out.insert("cat/s1".into(), "a share that was revoked".into());
+    world.platform.drop_thing("cat/s2/e");
+    let job = world.sync("K").await;
+    set(&mut world, filter(&[], &["cat.s2", "*.*.d"])).await;
+    for (object, step, why, by) in [
+        ("K/cat/s1/a", 2, "left out by the connector: a share that was revoked", Some(job.id)),
+        ("K/cat/s1/d", 3, "left out by the pattern *.*.d", None),
+        ("K/cat/s2/a", 2, "left out by the pattern cat.s2", None),
+        ("K/cat/s2/e", 2, "left out by the pattern cat.s2", None),
+    ] {
+        let told = world.db.explain(&Sight::All, &at(object)).await.expect("read").expect("seen");
+        let mark = told.mark.expect("left out");
+        assert_eq!((mark.status, mark.step), (RemoteStatus::Excluded, step), "{object}");
+        assert_eq!(mark.exclusion.map(|why| why.to_string()).as_deref(), Some(why), "{object}");
+        assert_eq!(mark.since.and_then(|commit| commit.job), by, "{object}");
+    }
+    set(&mut world, filter(&["other"], &[])).await;
+    let told = world.db.explain(&Sight::All, &at("K/cat/s2/a")).await.expect("read").expect("seen");
+    let mark = told.mark.expect("left out");
+    assert_eq!((mark.step, mark.exclusion), (1, Some(Exclusion::NotIncluded)));
+    set(&mut world, Filter::default()).await;
+    let told = world.db.explain(&Sight::All, &at("K/cat/s2/e")).await.expect("read").expect("seen");
+    assert_eq!(told.mark.map(|mark| (mark.status, mark.step)), Some((RemoteStatus::Missing, 3)));
+    let told = world.db.explain(&Sight::All, &at("K/cat/s2/a")).await.expect("read").expect("seen");
+    assert_eq!(told.mark, None);
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(crate) const COLUMNS: TableDefinition<'static, u128, &[u8]> = TableDefinitio
 pub(crate) const CHILDREN: TableDefinition<'static, (u128, &str, &str), u128> = TableDefinition::new("children/1");
 pub(crate) const REMOTE_IDS: TableDefinition<'static, (u128, &str), u128> = TableDefinition::new("remote_ids/1");
 const CHANGES: TableDefinition<'static, (u128, u64), &[u8]> = TableDefinition::new("changes/1");
+const DETAILS: TableDefinition<'static, (u128, u64), &[u8]> = TableDefinition::new("change_details/1");
+const OBJECT_CHANGES: TableDefinition<'static, (u128, u64), ()> = TableDefinition::new("object_changes/1");
 const META: TableDefinition<'static, &str, u128> = TableDefinition::new("meta/1");
 
 /// Sums over the rows of the tables above.
@@ -26,6 +28,9 @@ pub(crate) struct Sizes {
     pub(crate) object_bytes: u64,
     pub(crate) column_rows: u64,
     pub(crate) column_bytes: u64,
+    /// Of the history, keys of its index by object included.
+    #[serde(default)]
+    pub(crate) change_bytes: u64,
 }
 
 /// The inventory's rows as digests, with sizes.
@@ -51,9 +56,12 @@ impl Snapshot {
         let (column_rows, column_bytes) = digest(&transaction, COLUMNS, "columns", &mut rows)?;
         digest(&transaction, CHILDREN, "children", &mut rows)?;
         digest(&transaction, REMOTE_IDS, "remote_ids", &mut rows)?;
-        digest(&transaction, CHANGES, "changes", &mut rows)?;
+        let (_, changes) = digest(&transaction, CHANGES, "changes", &mut rows)?;
+        let (_, details) = digest(&transaction, DETAILS, "change_details", &mut rows)?;
+        let (indexed, _) = digest(&transaction, OBJECT_CHANGES, "object_changes", &mut rows)?;
+        let change_bytes = changes + details + indexed * 24;
         let commits = transaction.open_table(META)?.get("commit")?.map_or(1, |row| row.value());
-        let sizes = Sizes { objects, object_bytes, column_rows, column_bytes };
+        let sizes = Sizes { objects, object_bytes, column_rows, column_bytes, change_bytes };
         Ok(Self { rows, sizes, commits: u64::try_from(commits)?.max(1) })
     }
 
