@@ -133,7 +133,7 @@ fn cases() -> Vec<Case> {
             Rule::once("partition=1", twisted(Twist::Huge { bytes: 1 << 30 })),
             Retried,
         ),
-        ("SQL API: results are forgotten", SQL_API, Rule::once("partition=1", twisted(Twist::ForgetResults)), Retried),
+        ("SQL API: results are forgotten", SQL_API, Rule::once("partition=1", twisted(Twist::ForgetResults)), Reported),
         ("SQL API: the token is over", SQL_API, Rule::once(tables, Fault::ExpireTokens), Retried),
     ]);
     all
