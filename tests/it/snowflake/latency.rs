@@ -17,9 +17,10 @@ async fn two_hundred_schemas_at_thirty_milliseconds() -> anyhow::Result<()> {
     let requests = job["output"]["requests"].as_u64().expect("requests");
     let seconds = job["output"]["durationMs"].as_f64().expect("durationMs") / 1000.0;
     let bound = requests as f64 * 0.030 / 8.0;
-    // A figure, not a verdict: machines are noisy. What must hold everywhere is that they do not run one by one.
+    // A figure for people: machines are noisy. What must hold everywhere is that requests run side by side.
     println!("{requests} requests in {seconds:.2} s: {:.2} × (requests × latency ÷ 8)", seconds / bound);
-    assert!(seconds < bound * 6.0, "{requests} requests in {seconds} s");
+    let at_once = platform.counters().at_once;
+    assert!((4..=8).contains(&at_once), "{at_once} requests at one time");
     host.stop().await;
     Ok(())
 }
