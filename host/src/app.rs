@@ -145,6 +145,10 @@ impl App {
         if tokio::time::timeout(LAST_WORDS, self.egress.finished()).await.is_err() {
             tracing::warn!("some platforms were not told in time that their sessions are over; they end by themselves");
         }
+        // Answers and reads that were given up drop their handles a little after their task has ended.
+        if tokio::time::timeout(GRACE, self.db.close()).await.is_err() {
+            tracing::warn!("something still reads the store; it is closed with the process");
+        }
     }
 
     /// Waits for SIGTERM or ctrl-c, then shuts down.

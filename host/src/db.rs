@@ -48,6 +48,7 @@ use std::{
 
 use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::model::{
     connection::Actor,
@@ -77,6 +78,8 @@ struct Shared {
     database: Database,
     incarnation: Incarnation,
     jobs_changed: Arc<Notify>,
+    // The last field: told when the file is closed, not before.
+    closed: DropGuard,
 }
 
 /// The store failed. Its text is for the log; people are told that the store failed and the request's id.
@@ -120,6 +123,13 @@ impl Db {
         WeakDb { shared: Arc::downgrade(&self.shared) }
     }
 
+    /// Gives this handle up and waits until the last one is gone and the file is closed.
+    pub async fn close(self) {
+        let closed = self.shared.closed.token().clone();
+        drop(self);
+        closed.cancelled().await;
+    }
+
     /// A store that is gone when the last handle is dropped.
     pub fn in_memory() -> Result<Self, DbError> {
         let open = || -> Result<Self, Fault> {
@@ -141,7 +151,9 @@ impl Db {
             rows.meta.insert("incarnation", incarnation.as_u128())?;
         }
         transaction.commit()?;
-        Ok(Self { shared: Arc::new(Shared { database, incarnation, jobs_changed: Arc::default() }), by: None })
+        let closed = CancellationToken::new().drop_guard();
+        let shared = Shared { database, incarnation, jobs_changed: Arc::default(), closed };
+        Ok(Self { shared: Arc::new(shared), by: None })
     }
 
     /// The same store in the hands of a person: what is changed through this handle stands in the history as theirs.

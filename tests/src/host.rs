@@ -87,19 +87,8 @@ impl TestHost {
     }
 
     async fn launch(dir: TempDir, config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let mut attempts = 0;
-        let app = loop {
-            match App::start(config.clone(), Options { clock: clock.clone(), on_first_key: None }).await {
-                Ok(app) => break app,
-                // The server's tasks drop their handles an instant after they count as ended. A host that is started
-                // again as another process never meets that.
-                Err(error) if attempts < 50 && format!("{error:#}").contains("already open") => {
-                    attempts += 1;
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                }
-                Err(error) => return Err(error).context("start the host"),
-            }
-        };
+        let app = App::start(config.clone(), Options { clock: clock.clone(), on_first_key: None }).await;
+        let app = app.context("start the host")?;
         let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));
         Ok(Self { app, dir, config, clock, client })
     }

@@ -43,6 +43,18 @@ impl Db {
         .await
     }
 
+    /// Jobs that have not ended on objects that the caller wholly sees, the oldest first, at most [`MOST`], without their
+    /// per-object errors. One look: a job that begins meanwhile is in it.
+    pub async fn unfinished_jobs(&self, sight: &Sight) -> Result<Vec<Job>, DbError> {
+        let sight = sight.clone();
+        self.read("look for unfinished jobs", move |rows| {
+            let mut news = News::default();
+            tell(rows, &Lens::new(rows, &sight)?, unfinished(rows)?.into_iter().map(Ok), &mut news)?;
+            Ok(news.jobs)
+        })
+        .await
+    }
+
     /// These jobs, as far as the caller sees them, without their per-object errors.
     pub async fn brief_jobs(&self, sight: &Sight, ids: Vec<JobId>) -> Result<Vec<Job>, DbError> {
         let sight = sight.clone();

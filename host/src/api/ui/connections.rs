@@ -39,7 +39,7 @@ pub(super) struct Doing {
 /// The page.
 pub(super) async fn list(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
     let query = ListQuery::of(&uri);
-    let running = jobs::running(&state.db, visitor.caller.sight()).await?;
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?;
     let count = running.len();
     let table = load_table(&state, &visitor, &query, running).await?;
     let open = tree::wanted(&query, &[]);
@@ -61,7 +61,7 @@ pub(super) async fn list(State(state): State<ApiState>, visitor: Visitor, uri: U
 
 /// The table alone, while jobs run.
 pub(super) async fn live(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
-    let running = jobs::running(&state.db, visitor.caller.sight()).await?;
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?;
     Ok(frame::fragment(load_table(&state, &visitor, &ListQuery::of(&uri), running).await?))
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn of_job(
         FeedError::NotFound => jobs::no_such_job(),
         error => refused(error),
     })?;
-    let running = jobs::running(&state.db, visitor.caller.sight()).await?.len();
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?.len();
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" {
             ol { li { a href="/ui/jobs" { "Jobs" } } li { a href=(links::job(job)) { "Job" } } }

@@ -31,7 +31,7 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let (job, parts) = load(&state, &visitor, &id).await?;
-    let running = jobs::running(&state.db, visitor.caller.sight()).await?.len();
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?.len();
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" { a href="/ui/jobs" { "Jobs" } }
         h1 { (jobs::title(&job)) " " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }

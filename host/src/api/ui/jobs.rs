@@ -31,9 +31,6 @@ use crate::{
 
 const BASE: &str = "/ui/jobs";
 
-/// Running jobs that are looked at; more are counted as this many.
-const RUNNING: usize = 200;
-
 const STATES: [JobState; 7] = [
     JobState::Created,
     JobState::Active,
@@ -43,18 +40,6 @@ const STATES: [JobState; 7] = [
     JobState::Cancelled,
     JobState::Expired,
 ];
-
-/// Jobs that have not ended, the oldest first.
-pub(super) async fn running(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
-    let mut jobs = Vec::new();
-    for state in [JobState::Active, JobState::Retry, JobState::Created] {
-        jobs.extend(db.jobs(sight, JobFilter { state: Some(state), size: RUNNING, ..JobFilter::default() }).await?);
-    }
-    jobs.sort_by_key(|job| job.id);
-    // A job may have changed its state between two of the reads.
-    jobs.dedup_by_key(|job| job.id);
-    Ok(jobs)
-}
 
 /// The newest ended sync of each connection among the newest jobs.
 pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
@@ -68,7 +53,7 @@ pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbE
 /// The page.
 pub(super) async fn list(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
     let query = ListQuery::of(&uri);
-    let running = running(&state.db, visitor.caller.sight()).await?;
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?;
     let table = load_table(&state, &visitor, &query, !running.is_empty()).await?;
     let main = html! {
         h1 { "Jobs" }
@@ -86,13 +71,13 @@ pub(super) async fn list(State(state): State<ApiState>, visitor: Visitor, uri: U
 
 /// The table alone, while jobs run.
 pub(super) async fn live(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
-    let running = running(&state.db, visitor.caller.sight()).await?;
+    let running = state.db.unfinished_jobs(visitor.caller.sight()).await?;
     Ok(frame::fragment(load_table(&state, &visitor, &ListQuery::of(&uri), !running.is_empty()).await?))
 }
 
 /// The gear alone.
 pub(super) async fn gear(State(state): State<ApiState>, visitor: Visitor) -> Result<Response, ApiError> {
-    Ok(frame::fragment(frame::gear(running(&state.db, visitor.caller.sight()).await?.len())))
+    Ok(frame::fragment(frame::gear(state.db.unfinished_jobs(visitor.caller.sight()).await?.len())))
 }
 
 /// Stops a job.

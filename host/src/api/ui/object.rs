@@ -69,7 +69,7 @@ impl Shown {
             above.push(parent);
         }
         above.reverse();
-        let mut running = jobs::running(&state.db, sight).await?;
+        let mut running = state.db.unfinished_jobs(sight).await?;
         let running_in_all = running.len();
         running.retain(|job| job.connection == object.connection);
         Ok(Self { object, above, running, running_in_all })
