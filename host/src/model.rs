@@ -19,3 +19,4 @@ pub mod principal;
 pub mod schedule;
 pub mod settings;
 pub mod sight;
+pub mod spread;

@@ -84,14 +84,14 @@ async fn attempt(context: Context, claimed: Claimed, shutdown: CancellationToken
         Err(Stopped::Lost) => return tracing::info!("the job was cancelled"),
         Err(Stopped::Shutdown) => return tracing::info!("the job is gone on with after the next start"),
         Err(Stopped::NotNow(error)) if failures + 1 < MAX_ATTEMPTS => {
-            JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+            JobEnd::Retry { due_at: now + retry_delay(failures + 1, claim.job.as_u128()), error }
         }
         Err(Stopped::Failed(error) | Stopped::NotNow(error)) => JobEnd::Failed(error),
         Err(Stopped::Store(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the store failed");
             let error = JobError { code: "store".into(), message: "the store failed; see the host's log".into() };
             if failures + 1 < MAX_ATTEMPTS {
-                JobEnd::Retry { due_at: now + retry_delay(failures + 1), error }
+                JobEnd::Retry { due_at: now + retry_delay(failures + 1, claim.job.as_u128()), error }
             } else {
                 JobEnd::Failed(error)
             }

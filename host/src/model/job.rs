@@ -1,6 +1,6 @@
 //! Persisted work: its states, and what a sync has counted.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use super::{
     id::{BulkId, ConnectionId, Incarnation, JobId, ObjectId},
     page::{Cursor, ObjectError, Partition},
     path::{ObjectPath, RemotePath},
+    spread::spread,
 };
 
 /// Where a job stands.
@@ -302,10 +303,13 @@ pub enum Work {
     },
 }
 
-/// How long to wait after the nth failure in a row, before jitter: 1 s, 2 s, 4 s, … up to 5 minutes.
+/// How long to wait after the nth failure in a row: 1 s, 2 s, 4 s, … up to 5 minutes, less up to a half. How much less
+/// follows from `whose` and the number of the failure: what failed together is not tried again together.
 #[must_use]
-pub fn retry_delay(failures: u32) -> std::time::Duration {
-    std::time::Duration::from_secs(1_u64.checked_shl(failures.saturating_sub(1).min(16)).unwrap_or(300).min(300))
+pub fn retry_delay(failures: u32, whose: u128) -> Duration {
+    let most = 1_u64.checked_shl(failures.saturating_sub(1).min(16)).unwrap_or(300).min(300) * 1000;
+    let less = spread(whose.wrapping_add(u128::from(failures))) % (most / 2 + 1);
+    Duration::from_millis(most - less)
 }
 
 #[cfg(test)]
@@ -313,8 +317,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_delay_doubles_and_is_bounded() {
-        let seconds: Vec<u64> = [0, 1, 2, 3, 9, 10, 40].into_iter().map(|n| retry_delay(n).as_secs()).collect();
-        assert_eq!(seconds, [1, 1, 2, 4, 256, 300, 300]);
+    fn the_delay_doubles_is_bounded_and_is_spread() {
+        for (failures, most) in [(0, 1), (1, 1), (2, 2), (3, 4), (9, 256), (10, 300), (40, 300)] {
+            let (most, delays) = (most as f64, (0..1000).map(|whose| retry_delay(failures, whose).as_secs_f64()));
+            let (low, high) = delays.fold((f64::MAX, 0.0_f64), |(low, high), s| (low.min(s), high.max(s)));
+            assert!(low >= most / 2.0 && low < most * 0.51, "{failures}: {low}");
+            assert!(high <= most && high > most * 0.99, "{failures}: {high}");
+        }
+        assert_eq!(retry_delay(3, 7), retry_delay(3, 7));
     }
 }

@@ -11,7 +11,7 @@ use jiff::{
     civil::{Date, date},
 };
 
-use super::id::ConnectionId;
+use super::{id::ConnectionId, spread::spread};
 
 /// Shortest time between two syncs, in minutes.
 pub const MIN_MINUTES: u16 = 15;
@@ -123,16 +123,7 @@ impl Jitter {
     /// How much later than others this connection is: always the same, and spread evenly over connections.
     #[must_use]
     pub fn of(self, connection: ConnectionId) -> Duration {
-        // SplitMix64 of both halves: stable, unlike the hash of the standard library, which promises nothing.
-        let id = connection.as_u128();
-        let mut hash = 0_u64;
-        for half in [(id >> 64) as u64, id as u64] {
-            hash = (hash ^ half).wrapping_add(0x9E37_79B9_7F4A_7C15);
-            hash = (hash ^ (hash >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            hash = (hash ^ (hash >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            hash ^= hash >> 31;
-        }
-        Duration::from_secs(hash % (u64::from(self.0) + 1))
+        Duration::from_secs(spread(connection.as_u128()) % (u64::from(self.0) + 1))
     }
 }
 

@@ -30,8 +30,9 @@ pub(super) enum Verdict {
     Stop(Stopped),
 }
 
-/// Judges a failure of a task that failed and was begun again so often before. `is_root`: the task is about the very object that the job is for, so nothing is left to go on with.
-pub(super) fn judge(error: &CallError, failures: u32, restarts: u32, is_root: bool) -> Verdict {
+/// Judges a failure of a task that failed and was begun again so often before. `is_root`: the task is about the very object
+/// that the job is for, so nothing is left to go on with. `whose` tells the task from all others.
+pub(super) fn judge(error: &CallError, failures: u32, restarts: u32, is_root: bool, whose: u128) -> Verdict {
     let job_error = || JobError { code: error.code.as_str().to_owned(), message: message(error) };
     match error.code {
         // The credentials or the configuration fail for everything.
@@ -40,12 +41,12 @@ pub(super) fn judge(error: &CallError, failures: u32, restarts: u32, is_root: bo
         }
         ErrorCode::StaleCursor if restarts < MAX_FAILURES => {
             // The first time at once: a new version of the connector is the usual reason.
-            let delay = if restarts == 0 { Duration::ZERO } else { retry_delay(restarts) };
+            let delay = if restarts == 0 { Duration::ZERO } else { retry_delay(restarts, whose) };
             Verdict::Wait { delay, restart: true }
         }
         ErrorCode::StaleCursor => Verdict::Report(error.code.as_str().to_owned(), message(error)),
         code if code.retryable() && failures < MAX_FAILURES => {
-            let delay = retry_delay(failures + 1).max(error.retry_after.unwrap_or_default()).min(LONGEST_WAIT);
+            let delay = retry_delay(failures + 1, whose).max(error.retry_after.unwrap_or_default()).min(LONGEST_WAIT);
             Verdict::Wait { delay, restart: false }
         }
         code if is_root && code.retryable() => Verdict::Stop(Stopped::NotNow(job_error())),
@@ -67,13 +68,13 @@ mod tests {
     use super::*;
 
     fn error(code: ErrorCode) -> CallError {
-        CallError { code, message: "list tables".into(), detail: None, retry_after: Some(Duration::from_secs(7)) }
+        CallError { code, message: "list tables".into(), detail: None, retry_after: Some(Duration::from_secs(2)) }
     }
 
     #[track_caller]
     fn check(code: ErrorCode, failures: u32, is_root: bool, expect: &str) {
-        let got = match judge(&error(code), failures, failures, is_root) {
-            Verdict::Wait { delay, restart } => format!("wait {} {restart}", delay.as_secs()),
+        let got = match judge(&error(code), failures, failures, is_root, 0) {
+            Verdict::Wait { delay, restart } => format!("wait {} {restart}", delay.as_secs_f64().ceil()),
             Verdict::Report(code, _) => format!("report {code}"),
             Verdict::Stop(Stopped::Failed(error)) => format!("failed {}", error.code),
             Verdict::Stop(Stopped::NotNow(error)) => format!("not now {}", error.code),
@@ -84,8 +85,8 @@ mod tests {
 
     #[test]
     fn what_each_failure_means() {
-        check(ErrorCode::RateLimited, 0, true, "wait 7 false");
-        check(ErrorCode::Unavailable, 3, false, "wait 8 false");
+        check(ErrorCode::RateLimited, 0, true, "wait 2 false");
+        check(ErrorCode::Unavailable, 3, false, "wait 6 false");
         check(ErrorCode::Unavailable, 4, false, "report unavailable");
         check(ErrorCode::Unavailable, 4, true, "not now unavailable");
         check(ErrorCode::StaleCursor, 0, false, "wait 0 true");

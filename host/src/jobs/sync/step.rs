@@ -206,7 +206,8 @@ async fn give_up_or_wait(
     let is_root = begins && *scope == attempt.claimed.scope;
     let step = attempt.step(task, usage);
     tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
-    match judge(&error, task.failures, task.restarts, is_root) {
+    let whose = attempt.claimed.claim.job.as_u128().wrapping_add(u128::from(task.number));
+    match judge(&error, task.failures, task.restarts, is_root, whose) {
         Verdict::Wait { delay, restart } => Ok(attempt.context.db.defer_task(step, delay, restart).await?),
         Verdict::Report(code, message) => {
             let error = ObjectError { path: scope.clone(), code, message };
