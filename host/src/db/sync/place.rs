@@ -208,10 +208,11 @@ impl Ledger<'_, '_> {
         if self.leaves_out(path) {
             return Ok(false);
         }
-        // Closed in this job: whatever is present in it was seen.
+        // Closed in this job: whatever is present in it was seen, or is proved to be absent.
         let listed = self.rows.listed.get((parent, row.namespace.as_str()))?;
         let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
-        Ok(row.mark() == RemoteStatus::Present && listed.is_some_and(|listed| listed.job == self.job_id))
+        let is_closed = listed.is_some_and(|listed| listed.job == self.job_id);
+        Ok(row.mark() == RemoteStatus::Present && is_closed && !self.is_absent(id)?)
     }
 
     /// Adds an object that is found for the first time.
@@ -293,6 +294,7 @@ impl Ledger<'_, '_> {
             self.note_recreated(id, &held.row)?;
             // The new one was never listed, whatever is known of the old one (D37).
             self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
+            self.rows.trusted.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
             self.note(id, What::Recreated);
             let ids = BeforeAfter { before: held.row.remote_id.clone(), after: scanned.facts.remote_id.clone() };
             self.tell(Values::Facts(vec![ids]));
