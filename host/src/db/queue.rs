@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::{
+    dry,
     facts::{self, FactsRow},
     fault::Fault,
     groups::{self, Group},
@@ -27,6 +28,8 @@ pub(super) struct Request {
     /// The container to list: the object itself, or the parent of one that is none.
     pub(super) scope: RemotePath,
     pub(super) force_recursive: bool,
+    /// Whether it only computes the difference.
+    pub(super) dry_run: bool,
     /// Whether whoever asks sees the whole connection, and so may follow a job of a larger scope.
     pub(super) sees_all: bool,
     /// Why it is asked for.
@@ -62,6 +65,7 @@ pub(super) fn whole_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, 
         .collect::<Result<_, Fault>>()?;
     let mut job = row.job(id, errors)?;
     facts::of(rows, id)?.tell(&mut job);
+    dry::tell(rows, id, &mut job)?;
     Ok(job)
 }
 
@@ -69,6 +73,7 @@ pub(super) fn whole_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, 
 pub(super) fn brief_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, Fault> {
     let mut job = row.job(id, Vec::new())?;
     facts::of(rows, id)?.tell(&mut job);
+    dry::tell(rows, id, &mut job)?;
     Ok(job)
 }
 
@@ -79,7 +84,8 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         let Some(row) = job(rows, id)? else { continue };
         let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
         let may_follow = request.sees_all || row.object == request.object;
-        if covers && may_follow && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
+        let is_equal = row.force_recursive == request.force_recursive && dry::is_dry(rows, id)? == request.dry_run;
+        if covers && may_follow && row.state() == JobState::Created && is_equal {
             if let Some(group) = request.group {
                 groups::join(rows, group, id)?;
             }
@@ -110,6 +116,9 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
     row.set_state(JobState::Created);
     put_task(rows, id, &Task::new(0, Work::Plan { scope: request.scope }))?;
     put_job(rows, id, &row)?;
+    if request.dry_run {
+        dry::begin(rows, id)?;
+    }
     rows.job_bulks.insert((row.bulk, id), ())?;
     rows.waiting.insert((row.due_at, id), ())?;
     let mut facts = FactsRow::of_sync(request.trigger);
@@ -184,6 +193,7 @@ pub(super) fn begin_again(rows: &mut WriteRows<'_>, connection: u128) -> Result<
         let Some(mut row) = job(rows, id)? else { continue };
         if row.connection == connection && row.started_at.is_some() {
             drop_work(rows, id)?;
+            dry::begin_again(rows, id, &mut row)?;
             // The claim puts a new plan where nothing has begun.
             row.started_at = None;
             set_state(rows, id, &mut row, JobState::Retry)?;

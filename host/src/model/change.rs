@@ -50,6 +50,8 @@ pub struct Entry {
     pub job: Option<JobId>,
     /// The person who made it; none also for what the host did by itself.
     pub by: Option<Actor>,
+    /// Whether the inventory has it.
+    pub applied: Applied,
     /// The object.
     pub object: ObjectId,
     /// Where it was right after the change; none where nobody knows any more.
@@ -64,6 +66,26 @@ pub struct Entry {
     pub what: What,
     /// What was before and after.
     pub values: Option<Values>,
+}
+
+/// Whether the inventory has a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was made.
+    Yes,
+    /// A dry run found that a sync would make it.
+    No,
+}
+
+impl Applied {
+    /// The text of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+        }
+    }
 }
 
 /// What kind of change it is.

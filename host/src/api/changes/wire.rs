@@ -51,14 +51,14 @@ pub struct HistoryJson {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Change")]
 struct ChangeJson {
-    /// The commit that made it; changes of one commit happened together.
+    /// The commit that made it; changes of one commit happened together. Of a dry run a place in its list.
     sequence: u64,
     #[schemars(with = "String")]
     at: Timestamp,
     /// `added`, `changed`, `columns`, `missing`, `returned`, `moved`, `recreated`, `excluded`, `settings`, `deleted` or
     /// `configured`.
     kind: &'static str,
-    /// `yes`: the inventory has it.
+    /// `yes`: the inventory has it; `no`: a dry run found that a sync would make it.
     applied: &'static str,
     #[schemars(with = "String")]
     object_id: ObjectId,
@@ -67,7 +67,7 @@ struct ChangeJson {
     object_path: Option<ObjectPath>,
     object_type: Option<String>,
     namespace: String,
-    /// Whether the object is still in the inventory.
+    /// Whether the object is in the inventory: still, or, of a dry run, already.
     exists: bool,
     /// The job that found it.
     #[schemars(with = "Option<String>")]
@@ -174,7 +174,7 @@ impl From<Entry> for ChangeJson {
             sequence: entry.sequence,
             at: entry.at,
             kind: ChangeKind::of(&entry.what).as_str(),
-            applied: "yes",
+            applied: entry.applied.as_str(),
             object_id: entry.object,
             object_path: entry.path,
             object_type: entry.object_type,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::{
     id::{BulkId, JobId},
-    job::{Job, JobState, SyncCounts},
+    job::{Job, JobState, MAX_LISTED_CHANGES, SyncCounts},
     name::Ident,
     page::ObjectError,
     path::ObjectPath,
@@ -67,6 +67,11 @@ struct Progress {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
+    /// Whether it only computes the difference: then the counts below say what a sync would do, and nothing was changed.
+    dry_run: bool,
+    /// Of a dry run: changes that a sync would make, and how many of them `GET /jobs/{id}/changes` lists, at most 100 000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesFound>,
     /// Whether something waits for a person's decision.
     held: bool,
     seen: BTreeMap<String, u64>,
@@ -95,6 +100,12 @@ struct Output {
     failures: u32,
     /// Why the last one did.
     error: Option<Failure>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangesFound {
+    found: u64,
+    listed: u64,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -141,6 +152,8 @@ impl From<Job> for JobJson {
         Self {
             progress: Progress::of(&counts, job.expected),
             output: Output {
+                dry_run: job.job_type.is_dry_run(),
+                changes: job.found.map(|found| ChangesFound { found, listed: found.min(MAX_LISTED_CHANGES) }),
                 held: false,
                 columns: ColumnCounts {
                     added: counts.columns_added,
