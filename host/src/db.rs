@@ -26,6 +26,7 @@ pub mod verify;
 
 mod changes;
 mod counters;
+mod dry;
 mod facts;
 mod fault;
 mod groups;

@@ -4,6 +4,7 @@ mod api;
 mod canary;
 mod cli;
 mod databricks;
+mod dry_run;
 mod filters;
 mod guests;
 mod history;

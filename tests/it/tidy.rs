@@ -126,6 +126,45 @@ fn layers_depend_one_way() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Tables that a sync reads and writes only through `inventory.rs`, because a dry run leaves them as they are.
+const INVENTORY: &[&str] = &[
+    "objects",
+    "children",
+    "exclusions",
+    "columns",
+    "columns_read",
+    "overrides",
+    "counters",
+    "listed",
+    "remote_ids",
+    "changes",
+    "change_details",
+    "object_changes",
+    "job_changes",
+    "last_syncs",
+];
+
+#[test]
+fn a_sync_reaches_the_inventory_in_one_place_only() {
+    let mut wrong = Vec::new();
+    for (_, file) in host_files() {
+        if !file.parent().is_some_and(|folder| folder.ends_with("db/sync")) || file.ends_with("inventory.rs") {
+            continue;
+        }
+        let code: String = code(&file).split_whitespace().collect();
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let passes = |module: &str| {
+            code.split(module).skip(1).any(|rest| rest.trim_start_matches(is_name).starts_with("(self.rows"))
+        };
+        let tables = INVENTORY.iter().map(|table| format!("rows.{table}.")).filter(|table| code.contains(table));
+        let walks = ["tree::", "counters::", "changes::"].into_iter().filter(|module| passes(module));
+        for what in tables.chain(walks.map(str::to_owned)) {
+            wrong.push(format!("{} reaches past the draft of a dry run: {what}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn each_adapter_keeps_its_library_to_itself() {
     let mut wrong = Vec::new();

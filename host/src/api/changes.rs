@@ -83,7 +83,7 @@ pub(super) async fn history(
     Ok(Json(feed.into()))
 }
 
-/// What a job changed, in the order in which it did.
+/// What a job changed, in the order in which it did; of a dry run what a sync would change.
 pub(super) async fn of_job(
     State(state): State<ApiState>,
     caller: Caller,

@@ -31,6 +31,9 @@ pub struct CrawlBody {
     /// Also scan all disabled objects.
     #[serde(default)]
     force_recursive: bool,
+    /// Only compute the difference: `GET /jobs/{id}/changes` lists what a sync would change, `applied: no`. Of one object.
+    #[serde(default)]
+    dry_run: bool,
     /// Without a path in the URL: the objects to sync, at most 500, all of one connection.
     #[serde(default)]
     object_paths: Vec<Vec<String>>,
@@ -111,11 +114,21 @@ pub(super) async fn crawl(
     let job = match (target, body.object_paths.len()) {
         (Some(target), 0) => {
             let object = seen(&state, &caller, &target).await?;
-            state.db.enqueue_sync(sight, &ObjectRef::Id(object.id), force, now).await?
+            let object = ObjectRef::Id(object.id);
+            match body.dry_run {
+                true => state.db.enqueue_dry_run(sight, &object, force, now).await?,
+                false => state.db.enqueue_sync(sight, &object, force, now).await?,
+            }
         }
         (Some(_), _) => {
             let message = "name the object by its path or by ?id=, or several in objectPaths, not both";
             return Err(ApiError::bad_request("invalid-body", message));
+        }
+        (None, _) if body.dry_run => {
+            return Err(ApiError::bad_request(
+                "invalid-body",
+                "at dryRun: a dry run is of one object, named by its path or by ?id=",
+            ));
         }
         (None, 0) => {
             return Err(ApiError::bad_request(

@@ -48,6 +48,9 @@ pub(super) enum Command {
         /// Wait for its end
         #[arg(long)]
         wait: bool,
+        /// Only say what the sync would change; waits for the end
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -95,9 +98,12 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
             let result = api.post("/data/connection/test", &read(&payload)?).await?;
             Ok(tested(&result, output))
         }
-        Command::Sync { key, force_recursive, wait, output } => {
-            let body = json!({ "forceRecursive": force_recursive });
+        Command::Sync { key, force_recursive, wait, dry_run, output } => {
+            let body = json!({ "forceRecursive": force_recursive, "dryRun": dry_run });
             let queued = api.post(&format!("/data/crawl/{}", segment(&key)), &body).await?;
+            if dry_run {
+                return job::difference(&api, &queued, output).await;
+            }
             job::queued(&api, &queued, wait, output).await
         }
         Command::Show { key } => {

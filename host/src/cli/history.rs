@@ -50,6 +50,11 @@ pub(super) async fn of_job(api: &Api, id: &str, output: Output) -> anyhow::Resul
     show(api, &format!("/jobs/{}/changes?size=500", segment(id)), None, output).await
 }
 
+/// What a dry run found that a sync would change.
+pub(super) async fn would(api: &Api, job: &str) -> anyhow::Result<Vec<Value>> {
+    Ok(all(api, &format!("/jobs/{}/changes?size=500", segment(job)), None).await?.0)
+}
+
 pub(super) async fn explain(api: &Api, path: &ObjectPath, output: Output) -> anyhow::Result<Exit> {
     let answer = api.get(&format!("/data/explain/{}", url_path(path))).await?;
     if output.json {
@@ -97,6 +102,15 @@ async fn all(api: &Api, url: &str, mut cursor: Option<String>) -> Result<(Vec<Va
             return Ok((changes, cursor));
         }
     }
+}
+
+/// What a sync would change, one line each.
+pub(super) fn difference(changes: &[Value]) -> String {
+    let text = |change: &Value, name: &str| change[name].as_str().unwrap_or("-").to_owned();
+    let row = |change: &Value| {
+        vec![text(change, "kind"), text(change, "objectType"), path_of(&change["objectPath"]), what(change)]
+    };
+    table::layout(&["WOULD BE", "TYPE", "OBJECT", "BEFORE → AFTER"], &changes.iter().map(row).collect::<Vec<_>>())
 }
 
 fn lines(changes: &[Value]) -> String {

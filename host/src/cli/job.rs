@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -97,6 +98,34 @@ pub(super) async fn waited(api: &Api, queued: &Value, output: Output) -> anyhow:
     Ok(if jobs.iter().all(|job| job["state"] == "completed") { Exit::Done } else { Exit::Negative })
 }
 
+/// Waits for a dry run, and says what a sync would change.
+pub(super) async fn difference(api: &Api, queued: &Value, output: Output) -> anyhow::Result<Exit> {
+    let jobs = api.wait(queued["bulkId"].as_str().unwrap_or_default()).await?;
+    let job = jobs.into_iter().next().context("the dry run is gone")?;
+    let changes = history::would(api, job["id"].as_str().unwrap_or_default()).await?;
+    if output.json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "job": job, "changes": changes }))?);
+    } else {
+        print!("{}", history::difference(&changes));
+        println!("{}", summary(&job));
+    }
+    Ok(if job["state"] == "completed" { Exit::Done } else { Exit::Negative })
+}
+
+/// What a dry run came to, in one line.
+fn summary(job: &Value) -> String {
+    let n = |pointer: &str| job.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let (found, listed) = (n("/output/changes/found"), n("/output/changes/listed"));
+    let some = if listed < found { format!(", the first {listed} listed") } else { String::new() };
+    let held = job["output"]["wouldHold"].as_array().into_iter().flatten();
+    let held: String = held
+        .map(|it| {
+            format!("\nIt would hold back some of them: {}", table::shown(it["cause"].as_str().unwrap_or_default()))
+        })
+        .collect();
+    format!("A sync would make {found} changes{some}. Nothing was changed. {}{held}", progress(job))
+}
+
 async fn list(api: &Api, state: Option<&str>, size: usize, output: Output) -> anyhow::Result<Exit> {
     let state = state.map(|s| format!("&state={}", segment(s))).unwrap_or_default();
     let page = api.get(&format!("/jobs/search?size={size}{state}")).await?;
@@ -111,7 +140,9 @@ async fn list(api: &Api, state: Option<&str>, size: usize, output: Output) -> an
         .map(|job| {
             let text = |name: &str| job[name].as_str().unwrap_or("-").to_owned();
             let objects = job.pointer("/progress/objects").map(Value::to_string).unwrap_or_default();
-            vec![text("id"), text("jobType"), text("state"), path_of(&job["objectPath"]), objects, text("createdAt")]
+            let dry = if job["output"]["dryRun"] == true { ", dry run" } else { "" };
+            let kind = format!("{}{dry}", text("jobType"));
+            vec![text("id"), kind, text("state"), path_of(&job["objectPath"]), objects, text("createdAt")]
         })
         .collect();
     print!("{}", table::layout(&["ID", "TYPE", "STATE", "OBJECT", "SEEN", "ASKED FOR"], &rows));

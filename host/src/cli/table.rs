@@ -27,7 +27,7 @@ pub(super) fn layout(headings: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 /// A cell without anything that could move the cursor of a terminal or reorder its line.
-fn shown(cell: &str) -> String {
+pub(super) fn shown(cell: &str) -> String {
     let moves = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };

@@ -15,6 +15,7 @@ use super::{
     fault::Fault,
     records::{ChangesRow, decode, encode, micros},
     tables::{Rows, WriteRows},
+    tree::Tree,
 };
 use crate::model::{
     change::Values,
@@ -84,12 +85,7 @@ pub(super) struct Detail {
 pub(super) fn append(rows: &mut WriteRows<'_>, commit: Commit, noted: Vec<Noted>) -> Result<(), Fault> {
     let Commit { connection, sequence, job, by, now } = commit;
     let at = last(rows, connection)?.map_or(i64::MIN, |(_, at)| at).max(micros(now));
-    let mut details = Builder { row: DetailsRow { by, ..DetailsRow::default() }, ..Builder::default() };
-    let mut changes = Vec::with_capacity(noted.len());
-    for Noted { change, values, from } in noted {
-        details.add(rows, change.object.as_u128(), values, from)?;
-        changes.push(change);
-    }
+    let (changes, details) = describe(rows, by, noted)?;
     let objects: BTreeSet<u128> = changes.iter().map(|change| change.object.as_u128()).collect();
     for object in objects {
         rows.object_changes.insert((object, sequence), ())?;
@@ -98,8 +94,23 @@ pub(super) fn append(rows: &mut WriteRows<'_>, commit: Commit, noted: Vec<Noted>
         rows.job_changes.insert((job, sequence), connection)?;
     }
     rows.changes.insert((connection, sequence), encode(&ChangesRow { job, at, changes })?.as_slice())?;
-    rows.change_details.insert((connection, sequence), encode(&details.row)?.as_slice())?;
+    rows.change_details.insert((connection, sequence), encode(&details)?.as_slice())?;
     Ok(())
+}
+
+/// What was noted, with where each object is now.
+pub(super) fn describe(
+    tree: &impl Tree,
+    by: Option<Actor>,
+    noted: Vec<Noted>,
+) -> Result<(Vec<Change>, DetailsRow), Fault> {
+    let mut details = Builder { row: DetailsRow { by, ..DetailsRow::default() }, ..Builder::default() };
+    let mut changes = Vec::with_capacity(noted.len());
+    for Noted { change, values, from } in noted {
+        details.add(tree, change.object.as_u128(), values, from)?;
+        changes.push(change);
+    }
+    Ok((changes, details.row))
 }
 
 /// The time of a commit and its job, without reading what it changed.
@@ -174,23 +185,24 @@ fn head(row: &[u8]) -> Result<Head<'_>, Fault> {
 impl Builder {
     fn add(
         &mut self,
-        rows: &impl Rows,
+        tree: &impl Tree,
         object: u128,
         values: Option<Values>,
         from: Option<Vec<u128>>,
     ) -> Result<(), Fault> {
-        let row = rows.objects().get(object)?.ok_or(Fault::Broken("a change of an object that is not there"))?;
-        let (_, parent, namespace, name, displaced_from, _, object_type) = head(row.value())?;
-        let namespace = displaced_from.unwrap_or(namespace);
-        let detail = Detail {
-            within: self.within(rows, parent)?,
-            namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
-            name: name.to_owned(),
-            object_type: self.object_type(object_type),
-            from: from.map(|lineage| self.left(rows, &lineage)).transpose()?,
-            values,
-        };
-        self.row.details.push(detail);
+        let detail = tree.object_as(object, |row| {
+            let (_, parent, namespace, name, displaced_from, _, object_type) = head(row)?;
+            let namespace = displaced_from.unwrap_or(namespace);
+            Ok(Detail {
+                within: self.within(tree, parent)?,
+                namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
+                name: name.to_owned(),
+                object_type: self.object_type(object_type),
+                from: from.map(|lineage| self.left(tree, &lineage)).transpose()?,
+                values,
+            })
+        })?;
+        self.row.details.push(detail.ok_or(Fault::Broken("a change of an object that is not there"))?);
         Ok(())
     }
 
@@ -204,7 +216,7 @@ impl Builder {
         number
     }
 
-    fn within(&mut self, rows: &impl Rows, parent: Option<u128>) -> Result<u32, Fault> {
+    fn within(&mut self, tree: &impl Tree, parent: Option<u128>) -> Result<u32, Fault> {
         if let Some(&known) = self.known.get(&parent) {
             return Ok(known);
         }
@@ -214,10 +226,11 @@ impl Builder {
             if within.ids.len() == MAX_LEVEL {
                 return Err(Fault::Broken("a container lies inside itself"));
             }
-            let row = rows.objects().get(id)?.ok_or(Fault::Broken("an ancestor does not exist"))?;
-            let (_, parent, _, name, ..) = head(row.value())?;
+            let ancestor =
+                tree.object_as(id, |row| head(row).map(|(_, parent, _, name, ..)| (parent, name.to_owned())))?;
+            let (parent, name) = ancestor.ok_or(Fault::Broken("an ancestor does not exist"))?;
             within.ids.push(id);
-            within.names.push(name.to_owned());
+            within.names.push(name);
             next = parent;
         }
         within.ids.reverse();
@@ -229,9 +242,9 @@ impl Builder {
     }
 
     /// The container that an object left; its names stand in the move itself.
-    fn left(&mut self, rows: &impl Rows, lineage: &[u128]) -> Result<u32, Fault> {
+    fn left(&mut self, tree: &impl Tree, lineage: &[u128]) -> Result<u32, Fault> {
         match lineage.last() {
-            Some(id) if rows.objects().get(*id)?.is_some() => self.within(rows, Some(*id)),
+            Some(id) if tree.object_as(*id, |_| Ok(()))?.is_some() => self.within(tree, Some(*id)),
             _ => {
                 self.row.within.push(Within { ids: lineage.to_vec(), names: Vec::new() });
                 Ok(number(self.row.within.len() - 1))

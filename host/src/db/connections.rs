@@ -303,6 +303,7 @@ fn whole_sync(connection: &Connection, trigger: Trigger) -> queue::Request {
         path: ObjectPath::of_connection(connection.key.clone()),
         scope: RemotePath::default(),
         force_recursive: connection.options.force_recursive_crawl,
+        dry_run: false,
         sees_all: true,
         trigger,
         group: None,

@@ -8,10 +8,35 @@ use std::collections::HashMap;
 use super::{
     fault::Fault,
     tables::{Rows, WriteRows},
-    tree,
+    tree::{self, Tree},
 };
 use crate::model::settings::Overrides;
 use redb::ReadableTable as _;
+
+/// Counters as they are stored, in the order of [`Counters`].
+pub(super) type CountersRow = (u64, u64, u64, u64);
+
+/// Objects with counters that can be changed.
+pub(super) trait Tally: Tree {
+    /// The numbers of a container.
+    fn counters_of(&self, id: u128) -> Result<Counters, Fault>;
+    /// Writes the numbers of a container; none takes the row away.
+    fn put_counters(&mut self, id: u128, row: Option<CountersRow>) -> Result<(), Fault>;
+}
+
+impl Tally for WriteRows<'_> {
+    fn counters_of(&self, id: u128) -> Result<Counters, Fault> {
+        of(self, id)
+    }
+
+    fn put_counters(&mut self, id: u128, row: Option<CountersRow>) -> Result<(), Fault> {
+        match row {
+            Some(row) => self.counters.insert(id, row)?,
+            None => self.counters.remove(id)?,
+        };
+        Ok(())
+    }
+}
 
 /// About the descendants of one container. Signed, because the same shape carries differences.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,56 +76,54 @@ impl Counters {
     pub(super) fn plus(self, other: Self) -> Self {
         self.minus(Self::default().minus(other))
     }
+
+    /// From what is stored.
+    pub(super) fn from_row(row: Option<CountersRow>) -> Result<Self, Fault> {
+        let signed = |n: u64| i64::try_from(n).map_err(|_| Fault::Broken("a counter is out of range"));
+        let (descendants, overrides, enabling, open) = row.unwrap_or_default();
+        Ok(Self {
+            descendants: signed(descendants)?,
+            overrides: signed(overrides)?,
+            enabling: signed(enabling)?,
+            open: signed(open)?,
+        })
+    }
+
+    /// What is stored; none where there is nothing to count.
+    fn row(self) -> Result<Option<CountersRow>, Fault> {
+        if self == Self::default() {
+            return Ok(None);
+        }
+        let unsigned = |n: i64| u64::try_from(n).map_err(|_| Fault::Broken("a counter went below zero"));
+        Ok(Some((
+            unsigned(self.descendants)?,
+            unsigned(self.overrides)?,
+            unsigned(self.enabling)?,
+            unsigned(self.open)?,
+        )))
+    }
 }
 
 /// The numbers of a container.
 pub(super) fn of(rows: &impl Rows, id: u128) -> Result<Counters, Fault> {
-    let signed = |n: u64| i64::try_from(n).map_err(|_| Fault::Broken("a counter is out of range"));
-    match rows.counters().get(id)? {
-        None => Ok(Counters::default()),
-        Some(row) => {
-            let (descendants, overrides, enabling, open) = row.value();
-            Ok(Counters {
-                descendants: signed(descendants)?,
-                overrides: signed(overrides)?,
-                enabling: signed(enabling)?,
-                open: signed(open)?,
-            })
-        }
-    }
+    Counters::from_row(rows.counters().get(id)?.map(|row| row.value()))
 }
 
 /// Adds a difference to a container and its ancestors. `open` stops at a container with a status that a person gave:
 /// what lies above does not reach through it.
-pub(super) fn add(rows: &mut WriteRows<'_>, container: u128, mut difference: Counters) -> Result<(), Fault> {
+pub(super) fn add(tally: &mut impl Tally, container: u128, mut difference: Counters) -> Result<(), Fault> {
     let mut next = Some(container);
     while let Some(id) = next {
         if difference == Counters::default() {
             return Ok(());
         }
-        let sum = of(rows, id)?.plus(difference);
-        store(rows, id, sum)?;
-        if tree::overrides(rows, id)?.set_by_user() {
+        let sum = tally.counters_of(id)?.plus(difference);
+        tally.put_counters(id, sum.row()?)?;
+        if tree::overrides(tally, id)?.set_by_user() {
             difference.open = 0;
         }
-        next = tree::object(rows, id)?.ok_or(Fault::Broken("an ancestor does not exist"))?.parent;
+        next = tree::object(tally, id)?.ok_or(Fault::Broken("an ancestor does not exist"))?.parent;
     }
-    Ok(())
-}
-
-fn store(rows: &mut WriteRows<'_>, id: u128, numbers: Counters) -> Result<(), Fault> {
-    if numbers == Counters::default() {
-        rows.counters.remove(id)?;
-        return Ok(());
-    }
-    let unsigned = |n: i64| u64::try_from(n).map_err(|_| Fault::Broken("a counter went below zero"));
-    let row = (
-        unsigned(numbers.descendants)?,
-        unsigned(numbers.overrides)?,
-        unsigned(numbers.enabling)?,
-        unsigned(numbers.open)?,
-    );
-    rows.counters.insert(id, row)?;
     Ok(())
 }
 
@@ -116,9 +139,9 @@ impl Pending {
     }
 
     /// Adds what was noted. Must be done before counters are read, and before anything moves.
-    pub(super) fn flush(&mut self, rows: &mut WriteRows<'_>) -> Result<(), Fault> {
-        for (container, difference) in std::mem::take(&mut self.0) {
-            add(rows, container, difference)?;
+    pub(super) fn flush(self, tally: &mut impl Tally) -> Result<(), Fault> {
+        for (container, difference) in self.0 {
+            add(tally, container, difference)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, DetailsRow, Within},
+    dry::{self, DryChangesRow},
     fault::{Fault, Stop},
     holds, jobs, queue,
     records::{ChangesRow, decode, encode, micros, time},
@@ -124,7 +125,8 @@ impl Db {
         .await
     }
 
-    /// What a job changed, in the order in which it did; of one that has ended, then what it holds back.
+    /// What a job changed, in the order in which it did; of one that has ended, then what it holds back; of a dry run what
+    /// it would have changed.
     pub async fn job_changes(&self, sight: &Sight, job: JobId, query: FeedQuery) -> Result<Feed, FeedError> {
         let sight = sight.clone();
         self.read("read the changes of a job", move |rows| {
@@ -135,6 +137,9 @@ impl Db {
                 return Err(Stop::Refused(FeedError::NotFound));
             }
             let place = reader.start(id, 0)?;
+            if dry::is_dry(rows, id)? {
+                return reader.read_dry(id, row.connection, place);
+            }
             reader.refuse_gone(row.connection, place)?;
             let range = (id, place.sequence)..=(id, u64::MAX);
             let sequences = rows.job_changes.range(range)?.map(|row| {
@@ -258,6 +263,28 @@ impl<'a> Reader<'a> {
         self.finish(id, connection, commit(rows)? + 1)
     }
 
+    /// What a dry run found. Its places are numbers of changes, not commits.
+    fn read_dry(&mut self, id: u128, connection: u128, place: Cursor) -> Result<Feed, Stop<FeedError>> {
+        let rows = self.rows;
+        let mut end = place.sequence;
+        for found in rows.dry_changes.range((id, place.sequence)..=(id, u64::MAX))? {
+            let (key, found) = found?;
+            let number = key.value().1;
+            let DryChangesRow { at, changes, details, held } = decode(found.value())?;
+            end = number + u64::try_from(changes.len()).unwrap_or_default();
+            let row = ChangesRow { job: Some(id), at, changes };
+            let begin = (number == place.sequence).then_some(place.index);
+            let is_early = self.since.is_some_and(|since| at < since);
+            let is_late = self.until.is_some_and(|until| at >= until);
+            let applied = if held { Applied::WouldHold } else { Applied::No };
+            if !is_early && !is_late && !self.take(number, applied, &row, &details, begin, &|_, _| true)? {
+                break;
+            }
+        }
+        let feed = self.finish(id, connection, end)?;
+        Ok(Feed { pruned_until: None, ..feed })
+    }
+
     /// Where to begin: at the cursor, or at this sequence.
     fn start(&self, of: u128, sequence: u64) -> Result<Cursor, Stop<FeedError>> {
         let backwards = self.query.newest_first;
@@ -342,6 +369,19 @@ impl<'a> Reader<'a> {
         let row: ChangesRow = decode(row)?;
         let details = self.rows.change_details.get((connection, sequence))?;
         let details: DetailsRow = details.map(|row| decode(row.value())).transpose()?.unwrap_or_default();
+        self.take(sequence, Applied::Yes, &row, &details, begin, belongs)
+    }
+
+    /// Takes what belongs to the answer out of changes that were made, or found, together. Whether there is room for more.
+    fn take(
+        &mut self,
+        sequence: u64,
+        applied: Applied,
+        row: &ChangesRow,
+        details: &DetailsRow,
+        begin: Option<u32>,
+        belongs: &impl Fn(&Change, &[&Within]) -> bool,
+    ) -> Result<bool, Fault> {
         let backwards = self.query.newest_first;
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let order = 0..row.changes.len();
@@ -359,8 +399,8 @@ impl<'a> Reader<'a> {
             self.examined += 1;
             let change = &row.changes[index];
             let is_wanted = self.query.kinds.is_empty() || self.query.kinds.contains(&ChangeKind::of(&change.what));
-            if is_wanted && belongs(change, &containers(&details, index)) {
-                let found = self.entry(sequence, &row, &details, index)?;
+            if is_wanted && belongs(change, &containers(details, index)) {
+                let found = self.entry(sequence, applied, row, details, index)?;
                 self.entries.extend(found);
             }
         }
@@ -371,6 +411,7 @@ impl<'a> Reader<'a> {
     fn entry(
         &mut self,
         sequence: u64,
+        applied: Applied,
         row: &ChangesRow,
         details: &DetailsRow,
         index: usize,
@@ -378,13 +419,14 @@ impl<'a> Reader<'a> {
         let change = &row.changes[index];
         let id = change.object.as_u128();
         let (exists, seen) = self.standing(id)?;
-        if !seen {
-            return Ok(None);
-        }
         let detail = details.details.get(index);
         let within = detail.and_then(|detail| details.within.get(detail.within as usize));
         // Where it was may be what the caller does not see; where it is now is.
         let then = within.filter(|within| self.saw(within, id));
+        // What a dry run would add is nowhere else yet.
+        if !seen && (applied == Applied::Yes || then.is_none()) {
+            return Ok(None);
+        }
         let path = match (detail, then) {
             (Some(detail), Some(within)) => path_then(within, &detail.name)?,
             _ => self.path_now(id)?,
@@ -404,6 +446,7 @@ impl<'a> Reader<'a> {
             at: time(row.at)?,
             job: row.job.map(JobId::from_u128),
             by: details.by.clone(),
+            applied,
             object: change.object,
             path,
             namespace: detail.and_then(|d| d.namespace.clone()).unwrap_or_default(),
@@ -411,7 +454,6 @@ impl<'a> Reader<'a> {
             exists,
             what,
             values: detail.and_then(|d| d.values.clone()),
-            applied: Applied::Yes,
         }))
     }
 

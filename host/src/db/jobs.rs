@@ -134,6 +134,29 @@ impl Db {
         force_recursive: bool,
         now: Timestamp,
     ) -> Result<Option<Job>, QueueError> {
+        self.queue_sync(sight, object, force_recursive, false, now).await
+    }
+
+    /// Queues a dry run of such a sync: it computes what that would change, and changes nothing. It joins only another
+    /// dry run.
+    pub async fn enqueue_dry_run(
+        &self,
+        sight: &Sight,
+        object: &ObjectRef,
+        force_recursive: bool,
+        now: Timestamp,
+    ) -> Result<Option<Job>, QueueError> {
+        self.queue_sync(sight, object, force_recursive, true, now).await
+    }
+
+    async fn queue_sync(
+        &self,
+        sight: &Sight,
+        object: &ObjectRef,
+        force_recursive: bool,
+        dry_run: bool,
+        now: Timestamp,
+    ) -> Result<Option<Job>, QueueError> {
         let (sight, object) = (sight.clone(), object.clone());
         let job = self
             .write("queue a sync", move |rows| {
@@ -142,7 +165,8 @@ impl Db {
                     return Ok(None);
                 }
                 has_room(rows)?;
-                Ok(Some(queue::enqueue(rows, request(rows, &chain, &sight, force_recursive)?, now)?))
+                let request = request(rows, &chain, &sight, force_recursive)?;
+                Ok(Some(queue::enqueue(rows, Request { dry_run, ..request }, now)?))
             })
             .await?;
         self.ring();
@@ -354,6 +378,7 @@ pub(super) fn request(
         path: tree::path_of(chain)?,
         scope: listed_scope(chain)?,
         force_recursive: force_recursive || options.force_recursive_crawl,
+        dry_run: false,
         sees_all: *sight == Sight::All,
         trigger: Trigger::Request,
         group: None,

@@ -7,10 +7,10 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, Commit, Noted},
-    counters, queue, reclaim,
+    counters, dry, queue, reclaim,
     records::decode,
     search,
-    tables::WriteRows,
+    tables::{ReadRows, WriteRows},
     tree,
     view::{self, Lens},
 };
@@ -169,14 +169,16 @@ impl Db {
         Ok(done)
     }
 
-    /// Gives back rows of deleted subtrees, at most `limit` objects in one transaction. Whether there is more. Stopped at
+    /// Gives back rows of deleted subtrees and of ended dry runs, at most `limit` objects in one transaction. Whether there is more. Stopped at
     /// any point, the next call goes on: what is left is still recorded.
     pub async fn reclaim(&self, limit: usize) -> Result<bool, DbError> {
-        let idle = self.read("look for deleted rows", |rows| Ok(rows.reclaim.first()?.is_none())).await?;
+        let look = |rows: &ReadRows| Ok(rows.reclaim.first()?.is_none() && dry::left_behind(rows)?.is_none());
+        let idle = self.read("look for deleted rows", look).await?;
         if idle {
             return Ok(false);
         }
-        self.write("give back deleted rows", move |rows| Ok(reclaim::some(rows, limit)?)).await
+        let work = move |rows: &mut WriteRows<'_>| Ok(dry::give_back(rows, limit)? || reclaim::some(rows, limit)?);
+        self.write("give back deleted rows", work).await
     }
 }
 

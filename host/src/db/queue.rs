@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::{
+    dry,
     facts::{self, FactsRow},
     fault::Fault,
     groups::{self, Group},
@@ -28,6 +29,8 @@ pub(super) struct Request {
     /// The container to list: the object itself, or the parent of one that is none.
     pub(super) scope: RemotePath,
     pub(super) force_recursive: bool,
+    /// Whether it only computes the difference.
+    pub(super) dry_run: bool,
     /// Whether whoever asks sees the whole connection, and so may follow a job of a larger scope.
     pub(super) sees_all: bool,
     /// Why it is asked for.
@@ -74,6 +77,7 @@ pub(super) fn brief_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, 
             job.holds.extend(row.hold(rows, hold)?);
         }
     }
+    dry::tell(rows, id, &mut job)?;
     Ok(job)
 }
 
@@ -84,7 +88,8 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         let Some(row) = job(rows, id)? else { continue };
         let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
         let may_follow = request.sees_all || row.object == request.object;
-        if covers && may_follow && row.state() == JobState::Created && row.force_recursive == request.force_recursive {
+        let is_equal = row.force_recursive == request.force_recursive && dry::is_dry(rows, id)? == request.dry_run;
+        if covers && may_follow && row.state() == JobState::Created && is_equal {
             if let Some(group) = request.group {
                 groups::join(rows, group, id)?;
             }
@@ -115,6 +120,9 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
     row.set_state(JobState::Created);
     put_task(rows, id, &Task::new(0, Work::Plan { scope: request.scope }))?;
     put_job(rows, id, &row)?;
+    if request.dry_run {
+        dry::begin(rows, id)?;
+    }
     rows.job_bulks.insert((row.bulk, id), ())?;
     rows.waiting.insert((row.due_at, id), ())?;
     let mut facts = FactsRow::of_sync(request.trigger);
@@ -190,6 +198,7 @@ pub(super) fn begin_again(rows: &mut WriteRows<'_>, connection: u128) -> Result<
         if row.connection == connection && row.started_at.is_some() {
             drop_work(rows, id)?;
             rows.job_held.remove(id)?;
+            dry::begin_again(rows, id, &mut row)?;
             // The claim puts a new plan where nothing has begun.
             row.started_at = None;
             set_state(rows, id, &mut row, JobState::Retry)?;

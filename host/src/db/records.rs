@@ -267,10 +267,12 @@ impl JobRow {
         Ok(Job {
             id: JobId::from_u128(id),
             bulk: BulkId::from_u128(self.bulk),
-            job_type: JobType::ObjectSync { force_recursive: self.force_recursive },
+            job_type: JobType::ObjectSync { force_recursive: self.force_recursive, dry_run: false },
             trigger: Trigger::default(),
             parent: None,
             expected: None,
+            found: None,
+            would_hold: Vec::new(),
             connection: ConnectionId::from_u128(self.connection),
             object: ObjectId::from_u128(self.object),
             object_path: self.object_path,

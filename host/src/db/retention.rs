@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::{
-    Db, DbError, changes, facts,
+    Db, DbError, changes, dry, facts,
     fault::Fault,
     queue,
     records::{JobRow, decode, micros},
@@ -55,7 +55,8 @@ fn oldest_feed(rows: &impl Rows, before: i64) -> Result<Option<u128>, Fault> {
 pub(super) fn note(rows: &mut WriteRows<'_>, id: u128, row: &JobRow) -> Result<(), Fault> {
     rows.ended.insert((row.ended_at.unwrap_or(row.created_at), id), ())?;
     let registered = rows.connections.get(row.connection)?.is_some();
-    if registered && !facts::of(rows, id)?.is_group() {
+    // A dry run says nothing about how far the inventory is.
+    if registered && !facts::of(rows, id)?.is_group() && !dry::is_dry(rows, id)? {
         rows.last_syncs.insert(row.connection, id)?;
     }
     Ok(())
@@ -117,9 +118,10 @@ fn forget(rows: &mut WriteRows<'_>, before: Timestamp, limit: usize) -> Result<b
         }
         rows.job_facts.remove(id)?;
         rows.job_held.remove(id)?;
+        let found = dry::forget(rows, id)?;
         rows.ended.remove((at, id))?;
         rows.jobs.remove(id)?;
-        left = left.saturating_sub(1 + errors);
+        left = left.saturating_sub(1 + errors + found);
     }
     Ok(!old(rows, before, 1)?.is_empty())
 }

@@ -6,7 +6,9 @@
 //! a task that is done already changes nothing either, so that every write is safe to repeat.
 
 mod columns;
+mod draft;
 mod exclusion;
+mod inventory;
 mod judge;
 mod ledger;
 mod listing;

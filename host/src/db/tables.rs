@@ -112,6 +112,15 @@ tables! {
     turns: "turns/1", u128 => u64;
     /// Connection → when it is synced by itself, and when it last was (`ScheduleRow`).
     schedules: "schedules/1", u128 => Bytes;
+    /// Sync that only computes the difference → changes that it has found. The job is one because it has a row here.
+    dry_runs: "dry_runs/1", u128 => u64;
+    /// (dry run, changes found before) → changes that one of its steps found (`DryChangesRow`).
+    dry_changes: "dry_changes/1", (u128, u64) => Bytes;
+    /// Dry run → what its sync would hold back (`Vec<Verdict>`). Only where it would.
+    dry_holds: "dry_holds/1", u128 => Bytes;
+    /// (dry run, number of a table of the inventory, key) → the row that the sync would have there by now, none where it
+    /// would have none: what the rest of the job looks at instead of the table. Only where it differs.
+    drafts: "drafts/1", (u128, u8, Bytes) => Option<Bytes>;
     /// (bulk, job) → ().
     job_bulks: "job_bulks/1", (u128, u128) => ();
     /// (due, in microseconds; job) → (): jobs that wait to be claimed.

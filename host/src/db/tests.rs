@@ -2,6 +2,7 @@
 
 mod absence;
 mod crash;
+mod dry;
 mod filter;
 mod groups;
 mod history;

@@ -4,7 +4,7 @@
 //! whatever still lies below is found by nobody (its rows are given back later). So every way to an object by id goes
 //! through [`lineage`].
 
-use redb::{ReadableTable, ReadableTableMetadata as _};
+use redb::ReadableTable;
 
 use super::{
     ObjectRef,
@@ -20,6 +20,36 @@ use crate::model::{
     settings::{Inherited, Overrides},
 };
 
+/// What objects are read from: the tables, or what a sync makes of them.
+pub(super) trait Tree {
+    /// What `read` makes of an object's row, whether the object can be reached or not.
+    fn object_as<T>(&self, id: u128, read: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<Option<T>, Fault>;
+    /// What is set on an object.
+    fn overrides_of(&self, id: u128) -> Result<Overrides, Fault>;
+    /// The child of this name.
+    fn child_of(&self, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault>;
+    /// Whether a deleted subtree is cut off here.
+    fn is_cut_off(&self, id: u128) -> Result<bool, Fault>;
+}
+
+impl<R: Rows> Tree for R {
+    fn object_as<T>(&self, id: u128, read: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
+        self.objects().get(id)?.map(|row| read(row.value())).transpose()
+    }
+
+    fn overrides_of(&self, id: u128) -> Result<Overrides, Fault> {
+        Ok(self.overrides().get(id)?.map(|row| decode(row.value())).transpose()?.unwrap_or_default())
+    }
+
+    fn child_of(&self, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault> {
+        Ok(self.children().get((parent, namespace, name))?.map(|row| row.value()))
+    }
+
+    fn is_cut_off(&self, id: u128) -> Result<bool, Fault> {
+        Ok(self.reclaim().get(id)?.is_some())
+    }
+}
+
 /// A stored object with its id.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
@@ -28,26 +58,24 @@ pub(super) struct Node {
 }
 
 /// An object, whether it can be reached or not.
-pub(super) fn object(rows: &impl Rows, id: u128) -> Result<Option<ObjectRow>, Fault> {
-    rows.objects().get(id)?.map(|row| decode(row.value())).transpose()
+pub(super) fn object(tree: &impl Tree, id: u128) -> Result<Option<ObjectRow>, Fault> {
+    tree.object_as(id, decode)
 }
 
 /// What is set on an object.
-pub(super) fn overrides(rows: &impl Rows, id: u128) -> Result<Overrides, Fault> {
-    Ok(rows.overrides().get(id)?.map(|row| decode(row.value())).transpose()?.unwrap_or_default())
+pub(super) fn overrides(tree: &impl Tree, id: u128) -> Result<Overrides, Fault> {
+    tree.overrides_of(id)
 }
 
 /// The objects from the connection's down to this one; none where it does not exist for readers.
-pub(super) fn lineage(rows: &impl Rows, id: u128) -> Result<Option<Vec<Node>>, Fault> {
-    let deleted = rows.reclaim();
-    let any_deleted = !deleted.is_empty()?;
+pub(super) fn lineage(tree: &impl Tree, id: u128) -> Result<Option<Vec<Node>>, Fault> {
     let mut chain = Vec::new();
     let mut next = Some(id);
     while let Some(id) = next {
-        if chain.len() == MAX_LEVEL || (any_deleted && deleted.get(id)?.is_some()) {
+        if chain.len() == MAX_LEVEL || tree.is_cut_off(id)? {
             return Ok(None);
         }
-        let Some(row) = object(rows, id)? else { return Ok(None) };
+        let Some(row) = object(tree, id)? else { return Ok(None) };
         next = row.parent;
         chain.push(Node { id, row });
     }
@@ -88,8 +116,8 @@ pub(super) fn descend(rows: &impl Rows, root: u128, names: &[Ident], namespace: 
 }
 
 /// The child of this name.
-pub(super) fn child(rows: &impl Rows, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault> {
-    Ok(rows.children().get((parent, namespace, name))?.map(|row| row.value()))
+pub(super) fn child(tree: &impl Tree, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault> {
+    tree.child_of(parent, namespace, name)
 }
 
 /// Ids of the children of a container in one namespace, by name.
@@ -149,8 +177,8 @@ pub(super) fn ident(name: &str) -> Result<Ident, Fault> {
 }
 
 /// What the overrides along a chain amount to.
-pub(super) fn inherited(rows: &impl Rows, chain: &[Node]) -> Result<Inherited, Fault> {
-    chain.iter().try_fold(Inherited::default(), |state, node| Ok(state.then(&overrides(rows, node.id)?)))
+pub(super) fn inherited(tree: &impl Tree, chain: &[Node]) -> Result<Inherited, Fault> {
+    chain.iter().try_fold(Inherited::default(), |state, node| Ok(state.then(&overrides(tree, node.id)?)))
 }
 
 /// The names of a chain below its connection, as a filter takes them.

@@ -45,16 +45,27 @@ pub enum Applied {
     /// It has.
     #[default]
     Yes,
+    /// A dry run found that a sync would make it.
+    No,
+    /// A dry run found that a sync would hold it back.
+    WouldHold,
     /// It was proved and not believed: a person decides (D33).
     Held,
 }
 
 impl Applied {
+    /// Whether it is what a dry run found.
+    #[must_use]
+    pub fn is_dry(self) -> bool {
+        matches!(self, Self::No | Self::WouldHold)
+    }
+
     /// The text of the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "yes",
+            Self::No | Self::WouldHold => "no",
             Self::Held => "held",
         }
     }
@@ -71,6 +82,8 @@ pub struct Entry {
     pub job: Option<JobId>,
     /// The person who made it; none also for what the host did by itself.
     pub by: Option<Actor>,
+    /// Whether the inventory has it.
+    pub applied: Applied,
     /// The object.
     pub object: ObjectId,
     /// Where it was right after the change; none where nobody knows any more.
@@ -85,8 +98,6 @@ pub struct Entry {
     pub what: What,
     /// What was before and after.
     pub values: Option<Values>,
-    /// Whether the inventory has it.
-    pub applied: Applied,
 }
 
 /// What kind of change it is.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    hold::Hold,
+    hold::{Hold, Verdict},
     id::{BulkId, ConnectionId, Incarnation, JobId, ObjectId},
     page::{Cursor, ObjectError, Partition},
     path::{ObjectPath, RemotePath},
@@ -69,6 +69,8 @@ pub enum JobType {
     ObjectSync {
         /// Also scan disabled objects.
         force_recursive: bool,
+        /// Only computes what it would change.
+        dry_run: bool,
     },
     /// Stands for a change of settings: ends with the syncs that follow from it, at once where there are none.
     SettingsChange,
@@ -105,6 +107,12 @@ impl Trigger {
 }
 
 impl JobType {
+    /// Whether it only computes what it would change.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self, Self::ObjectSync { dry_run: true, .. })
+    }
+
     /// Whether it stands for other jobs, and does nothing itself.
     #[must_use]
     pub fn is_group(&self) -> bool {
@@ -192,6 +200,10 @@ pub struct Job {
     pub parent: Option<JobId>,
     /// About how many objects it will see, where that is known.
     pub expected: Option<u64>,
+    /// Of a dry run: changes that it has found, of which it lists the first [`MAX_LISTED_CHANGES`].
+    pub found: Option<u64>,
+    /// Of a dry run: what its sync would hold back, and why.
+    pub would_hold: Vec<Verdict>,
     /// The connection it works on.
     pub connection: ConnectionId,
     /// The object it was asked for.
@@ -225,6 +237,9 @@ pub struct Job {
     /// When it reached a final state.
     pub ended_at: Option<Timestamp>,
 }
+
+/// How many of the changes that it has found a dry run lists.
+pub const MAX_LISTED_CHANGES: u64 = 100_000;
 
 /// How many per-object errors a job lists.
 pub const MAX_JOB_ERRORS: usize = 1000;

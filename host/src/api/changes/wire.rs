@@ -51,14 +51,15 @@ pub struct HistoryJson {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Change")]
 struct ChangeJson {
-    /// The commit that made it; changes of one commit happened together. 0 of what is held.
+    /// The commit that made it; changes of one commit happened together. 0 of what is held; of a dry run a place in its list.
     sequence: u64,
     #[schemars(with = "String")]
     at: Timestamp,
     /// `added`, `changed`, `columns`, `missing`, `returned`, `moved`, `recreated`, `excluded`, `settings`, `deleted` or
     /// `configured`.
     kind: &'static str,
-    /// `yes`: the inventory has it. `held`: it was proved and not believed; somebody decides.
+    /// `yes`: the inventory has it; `no`: a dry run found that a sync would make it; `held`: it was proved and not believed,
+    /// somebody decides.
     applied: &'static str,
     #[schemars(with = "String")]
     object_id: ObjectId,
@@ -67,7 +68,7 @@ struct ChangeJson {
     object_path: Option<ObjectPath>,
     object_type: Option<String>,
     namespace: String,
-    /// Whether the object is still in the inventory.
+    /// Whether the object is in the inventory: still, or, of a dry run, already.
     exists: bool,
     /// The job that found it.
     #[schemars(with = "Option<String>")]

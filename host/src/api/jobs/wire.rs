@@ -9,8 +9,9 @@ use serde::Serialize;
 use crate::{
     api::holds::HoldJson,
     model::{
+        hold::Verdict,
         id::{BulkId, JobId},
-        job::{Job, JobState, SyncCounts},
+        job::{Job, JobState, MAX_LISTED_CHANGES, SyncCounts},
         name::Ident,
         page::ObjectError,
         path::ObjectPath,
@@ -70,6 +71,14 @@ struct Progress {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
+    /// Whether it only computes the difference: then the counts below say what a sync would do, and nothing was changed.
+    dry_run: bool,
+    /// Of a dry run: changes that a sync would make, and how many of them `GET /jobs/{id}/changes` lists, at most 100 000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ChangesFound>,
+    /// Of a dry run: what a sync would hold back, and why; what that is stands in the list of changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    would_hold: Option<Vec<WouldHold>>,
     /// Whether something was proved to be absent and not marked: a person decides about it.
     held: bool,
     /// How many objects; what lies in them is not counted.
@@ -102,6 +111,41 @@ struct Output {
     failures: u32,
     /// Why the last one did.
     error: Option<Failure>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ChangesFound {
+    found: u64,
+    listed: u64,
+}
+
+/// What a sync would hold back together.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct WouldHold {
+    /// In or below which it is.
+    #[schemars(with = "Vec<String>")]
+    object_path: Vec<Ident>,
+    /// Why, for people.
+    cause: String,
+    /// What may help, in the connector's words; null where it finds nothing lacking.
+    hint: Option<String>,
+    /// Tables and the like that are known where it would trip.
+    known: u64,
+    /// Those of them that would be missing.
+    vanished: u64,
+}
+
+impl WouldHold {
+    fn below(connection: &Ident, verdict: Verdict) -> Self {
+        Self {
+            object_path: std::iter::once(connection.clone()).chain(verdict.path.0).collect(),
+            cause: verdict.cause,
+            hint: (!verdict.hints.is_empty()).then(|| verdict.hints.join("\n")),
+            known: verdict.known,
+            vanished: verdict.vanished,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -145,11 +189,16 @@ impl From<Job> for JobJson {
             job.started_at.zip(job.ended_at).map(|(from, to)| to.as_millisecond() - from.as_millisecond());
         let connection = job.object_path.connection().clone();
         let counts = job.counts;
+        let dry_run = job.job_type.is_dry_run();
         Self {
             progress: Progress::of(&counts, job.expected),
             output: Output {
-                held: counts.held > 0,
-                held_objects: counts.held,
+                dry_run,
+                changes: job.found.map(|found| ChangesFound { found, listed: found.min(MAX_LISTED_CHANGES) }),
+                held: counts.held > 0 && !dry_run,
+                held_objects: if dry_run { 0 } else { counts.held },
+                would_hold: dry_run
+                    .then(|| job.would_hold.into_iter().map(|it| WouldHold::below(&connection, it)).collect()),
                 holds: job.holds.into_iter().map(HoldJson::from).collect(),
                 columns: ColumnCounts {
                     added: counts.columns_added,

@@ -34,6 +34,7 @@ use crate::{
         column::{Column, ColumnChanges, ColumnValues},
         diff::{FactChange, What},
         id::JobId,
+        job::Job,
         settings::{NewChildren, Overrides},
         sight::Visible,
     },
@@ -105,33 +106,33 @@ pub(super) async fn of_job(
         FeedError::NotFound => jobs::no_such_job(),
         error => refused(error),
     })?;
+    let of = state.db.job(visitor.caller.sight(), job).await?.ok_or_else(jobs::no_such_job)?;
+    let title = if of.job_type.is_dry_run() { "What a sync would change" } else { "What the job changed" };
     let running = state.db.unfinished_jobs(visitor.caller.sight()).await?.len();
     let main = html! {
         nav.crumbs aria-label="Breadcrumb" {
             ol { li { a href="/ui/jobs" { "Jobs" } } li { a href=(links::job(job)) { "Job" } } }
         }
-        h1 { "What the job changed" }
+        h1 { (title) }
         (table(&feed, true, state.clock.now()))
         (pager(&feed, &query, &links::job_changes(job)))
     };
-    let frame =
-        Frame { title: "What the job changed", section: Section::Jobs, visitor: &visitor, running, beside: None };
-    Ok(frame.page(&main))
+    Ok(Frame { title, section: Section::Jobs, visitor: &visitor, running, beside: None }.page(&main))
 }
 
-/// The beginning of what a job changed, for its page.
-pub(super) async fn part_of_job(state: &ApiState, visitor: &Visitor, job: JobId) -> Result<Markup, ApiError> {
+/// The beginning of what a job changed, or would, for its page.
+pub(super) async fn part_of_job(state: &ApiState, visitor: &Visitor, job: &Job) -> Result<Markup, ApiError> {
     let query = FeedQuery { size: ROWS, ..FeedQuery::default() };
-    let feed = match state.db.job_changes(visitor.caller.sight(), job, query).await {
+    let feed = match state.db.job_changes(visitor.caller.sight(), job.id, query).await {
         Ok(feed) => feed,
         // It has ended long ago, or is gone: the rest of its page tells.
         Err(FeedError::Gone(_) | FeedError::NotFound) => return Ok(html! {}),
         Err(error) => return Err(refused(error)),
     };
     Ok(html! {
-        h2 { "What it changed" }
+        h2 { @if job.job_type.is_dry_run() { "What a sync would change" } @else { "What it changed" } }
         (table(&feed, true, state.clock.now()))
-        @if feed.more { p { a href=(links::job_changes(job)) { "All of it" } } }
+        @if feed.more { p { a href=(links::job_changes(job.id)) { "All of it" } } }
     })
 }
 
@@ -210,7 +211,7 @@ fn row(entry: &Entry, objects: bool, now: Timestamp) -> Markup {
             td { (format::time(entry.at, now)) }
             @if objects { td { (object(entry)) } }
             td {
-                span.badge.plain { (word(ChangeKind::of(&entry.what))) }
+                span.badge.plain { (told(entry)) }
                 @if entry.applied == Applied::Held { " " (badges::held()) }
             }
             td { (what(entry)) }
@@ -222,6 +223,8 @@ fn row(entry: &Entry, objects: bool, now: Timestamp) -> Markup {
 fn object(entry: &Entry) -> Markup {
     html! {
         @match (&entry.path, entry.exists) {
+            // It may never come to be.
+            (Some(path), false) if entry.applied.is_dry() => (text::path(path.segments())),
             (Some(path), true) => a href=(links::object(entry.object)) { (text::path(path.segments())) },
             (Some(path), false) => { (text::path(path.segments())) span.faint { "gone" } },
             (None, _) => span.faint { "gone" },
@@ -232,8 +235,27 @@ fn object(entry: &Entry) -> Markup {
 fn by(entry: &Entry) -> Markup {
     html! {
         @if let Some(by) = &entry.by { (text::name(&by.name)) }
-        @else if let Some(job) = entry.job { a href=(links::job(job)) { "Object sync" } }
+        @else if let Some(job) = entry.job {
+            a href=(links::job(job)) { @if entry.applied.is_dry() { "Dry run" } @else { "Object sync" } }
+        }
         @else { span.faint { "–" } }
+    }
+}
+
+/// What happened, or would.
+fn told(entry: &Entry) -> &'static str {
+    let kind = ChangeKind::of(&entry.what);
+    match (entry.applied, kind) {
+        (Applied::WouldHold, ChangeKind::Missing) => "Would be held: gone",
+        (Applied::No, ChangeKind::Added) => "Would be added",
+        (Applied::No, ChangeKind::Changed) => "Would change",
+        (Applied::No, ChangeKind::Missing) => "Would be missing",
+        (Applied::No, ChangeKind::Returned) => "Would be back",
+        (Applied::No, ChangeKind::Moved) => "Would be moved",
+        (Applied::No, ChangeKind::Recreated) => "Would be made anew",
+        (Applied::No, ChangeKind::Columns) => "Columns would change",
+        (Applied::No, ChangeKind::Excluded) => "Would be excluded",
+        (_, kind) => word(kind),
     }
 }
 
@@ -361,6 +383,7 @@ mod tests {
             at: sample::now(),
             job: None,
             by: Some(sample::connection().created_by),
+            applied: Applied::Yes,
             object: object.id,
             path: Some(object.path),
             namespace: String::new(),
@@ -368,7 +391,6 @@ mod tests {
             exists: true,
             what,
             values,
-            applied: Applied::Yes,
         }
     }
 
@@ -390,6 +412,13 @@ mod tests {
         let text = shown(vec![entry(What::Changed(changes), Some(Values::Facts(values))), entry(moved, None)]);
         assert!(!text.contains("<script") && !text.contains('\u{202e}') && !text.contains("<i>"), "{text}");
         assert!(text.contains("&lt;script&gt;") && text.contains("\\u{202e}evil") && text.contains("Ada"), "{text}");
+    }
+
+    #[test]
+    fn what_would_happen_is_not_told_as_if_it_had() {
+        let would = Entry { applied: Applied::No, exists: false, ..entry(What::Added, None) };
+        let text = shown(vec![would]);
+        assert!(text.contains("Would be added") && !text.contains("gone") && !text.contains("/ui/object/"), "{text}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::{
     api::{ApiState, error::ApiError},
     db::jobs::JobFilter,
     model::{
-        job::{Job, JobType, MAX_JOB_ERRORS, Trigger},
+        job::{Job, JobType, MAX_JOB_ERRORS, MAX_LISTED_CHANGES, Trigger},
         page::ObjectError,
         path::ObjectPath,
     },
@@ -37,7 +37,7 @@ pub(super) async fn show(
         h1 { (jobs::title(&job)) " " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
         (view(&job, &parts, &visitor, state.clock.now()))
         (holds::banners(&state, &visitor, job.holds.clone()).await?)
-        (history::part_of_job(&state, &visitor, job.id).await?)
+        (history::part_of_job(&state, &visitor, &job).await?)
     };
     let title = format!("Job on {}", text::plain_path(&job.object_path));
     Ok(Frame { title: &title, section: Section::Jobs, visitor: &visitor, running, beside: None }.page(&main))
@@ -95,6 +95,7 @@ pub(super) fn view(job: &Job, parts: &[Job], visitor: &Visitor, now: Timestamp) 
                     }
                 }
             }
+            @if let Some(found) = job.found { (dry_run(job, found)) }
             @if job.counts.held > 0 && job.holds.is_empty() {
                 p.notice { "This sync held back " (format::counted(job.counts.held, "object", "objects"))
                     ". Since then that was decided, judged by a later sync, or belongs to a hold of a wider one." }
@@ -107,6 +108,25 @@ pub(super) fn view(job: &Job, parts: &[Job], visitor: &Visitor, now: Timestamp) 
     }
 }
 
+/// That nothing was changed, and how much would have been.
+fn dry_run(job: &Job, found: u64) -> Markup {
+    html! {
+        div.notice {
+            strong { "Dry run: the inventory stays as it is." }
+            p {
+                @if job.state.is_final() { "A sync at that time would have made " } @else { "So far, a sync would make " }
+                (format::counted(found, "change", "changes"))
+                @if found > MAX_LISTED_CHANGES { ", of which the first " (format::count(MAX_LISTED_CHANGES)) " are listed" }
+                "."
+            }
+            @for it in &job.would_hold {
+                p { strong { (badges::held()) " It would be held back in or below " (text::path(&it.path.0)) ": " } (it.cause) }
+                @for hint in &it.hints { p.hint { (hint) } }
+            }
+        }
+    }
+}
+
 fn figures(job: &Job, now: Timestamp) -> Markup {
     let c = &job.counts;
     html! {
@@ -115,7 +135,7 @@ fn figures(job: &Job, now: Timestamp) -> Markup {
             div { dt { "Began" } dd { (format::time_or(job.started_at, now, "not yet")) } }
             div { dt { "Took" } dd { (jobs::took(job, now)) } }
             div { dt { "Why" } dd { (why(job.trigger)) } }
-            @if let JobType::ObjectSync { force_recursive } = job.job_type {
+            @if let JobType::ObjectSync { force_recursive, .. } = job.job_type {
                 div { dt { "Disabled objects" } dd { @if force_recursive { "scanned too" } @else { "scanned where needed" } } }
             }
             @if let Some(parent) = job.parent { div { dt { "Part of" } dd { a href=(links::job(parent)) { "a larger job" } } } }
@@ -145,7 +165,7 @@ fn per_type(job: &Job) -> Markup {
     let types: std::collections::BTreeSet<&String> = columns.iter().flat_map(|(_, counts)| counts.keys()).collect();
     html! {
         @if !types.is_empty() {
-            h2 { "Objects" }
+            h2 { @if job.job_type.is_dry_run() { "Objects, as a sync would count them" } @else { "Objects" } }
             div.scroll {
                 table.figures {
                     thead { tr {
@@ -217,6 +237,21 @@ mod tests {
         api::ui::sample,
         model::{job::JobState, path::RemotePath},
     };
+
+    #[test]
+    fn a_dry_run_says_that_nothing_was_changed() {
+        let mut job = sample::job(&sample::connection_object());
+        let shown = |job: &Job| view(job, &[], &sample::visitor(), sample::now()).into_string();
+        assert!(!shown(&job).contains("Dry run"), "{}", shown(&job));
+        job.job_type = JobType::ObjectSync { force_recursive: false, dry_run: true };
+        (job.state, job.found) = (JobState::Completed, Some(123_456));
+        let text = shown(&job);
+        assert!(
+            text.contains("the inventory stays as it is") && text.contains("would have made 123,456 changes"),
+            "{text}"
+        );
+        assert!(text.contains("the first 100,000 are listed"), "{text}");
+    }
 
     #[test]
     fn a_job_tells_what_it_found_and_what_it_could_not_read() {

@@ -46,7 +46,7 @@ pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbE
     let syncs = JobFilter { kind: Some(JobKind::ObjectSync), size: 60, ..JobFilter::default() };
     let mut jobs = db.jobs(sight, syncs).await?;
     let mut seen = std::collections::HashSet::<ConnectionId>::new();
-    jobs.retain(|job| job.state.is_final() && seen.insert(job.connection));
+    jobs.retain(|job| job.state.is_final() && !job.job_type.is_dry_run() && seen.insert(job.connection));
     Ok(jobs)
 }
 
@@ -180,6 +180,7 @@ pub(super) fn parts(jobs: &[Job], visitor: &Visitor, now: Timestamp) -> Markup {
 /// What a job does, in words.
 pub(super) fn title(job: &Job) -> &'static str {
     match job.job_type {
+        JobType::ObjectSync { dry_run: true, .. } => "Dry run",
         JobType::ObjectSync { .. } => "Object sync",
         JobType::SettingsChange => "Change of settings",
         JobType::SyncGroup => "Object syncs",
@@ -191,7 +192,7 @@ fn row(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
         tr {
             td {
                 a href=(links::job(job.id)) { (text::path(job.object_path.segments())) }
-                @if job.job_type.is_group() { " " span.badge.plain { (title(job)) } }
+                @if job.job_type.is_group() || job.job_type.is_dry_run() { " " span.badge.plain { (title(job)) } }
                 @if job.trigger == Trigger::Schedule { " " span.badge.plain { "Scheduled" } }
                 @if let Some(error) = &job.error {
                     details.problem id={ "e-" (job.id) } {

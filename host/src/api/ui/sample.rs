@@ -107,10 +107,12 @@ pub(super) fn job(object: &ObjectView) -> Job {
     Job {
         id: JobId::generate(),
         bulk: BulkId::generate(),
-        job_type: JobType::ObjectSync { force_recursive: false },
+        job_type: JobType::ObjectSync { force_recursive: false, dry_run: false },
         trigger: Trigger::Request,
         parent: None,
         expected: None,
+        found: None,
+        would_hold: Vec::new(),
         connection: object.connection,
         object: object.id,
         object_path: object.path.clone(),

@@ -1,4 +1,4 @@
-//! Run Object Sync, at every level (F112): asks, then queues. The same address answers with a page or, for the script,
+//! Run Object Sync, at every level (F112): asks, then queues it, or a dry run of it. The same address answers with a page or, for the script,
 //! with the inside of a dialog.
 
 use axum::{
@@ -30,7 +30,7 @@ pub(super) async fn ask(
     object::ask(&state, &visitor, &id, &uri, &headers, view).await
 }
 
-/// Queues the sync.
+/// Queues the sync, or its dry run.
 pub(super) async fn start(
     State(state): State<ApiState>,
     Path(id): Path<String>,
@@ -39,8 +39,12 @@ pub(super) async fn start(
     let id = super::object_id(&id)?;
     let all = posted.field("all") == "1";
     let sight = posted.visitor.caller.sight();
-    let job = state.db.enqueue_sync(sight, &ObjectRef::Id(id), all, state.clock.now()).await?;
-    job.ok_or_else(super::no_such_object)?;
+    let (object, now) = (ObjectRef::Id(id), state.clock.now());
+    if posted.field("dryRun") == "1" {
+        let job = state.db.enqueue_dry_run(sight, &object, all, now).await?.ok_or_else(super::no_such_object)?;
+        return Ok(Redirect::to(&links::job(job.id)).into_response());
+    }
+    state.db.enqueue_sync(sight, &object, all, now).await?.ok_or_else(super::no_such_object)?;
     Ok(Redirect::to(&links::object(id)).into_response())
 }
 
@@ -62,6 +66,8 @@ fn view(object: &ObjectView, visitor: &Visitor) -> Markup {
             }
             div.bar {
                 button.primary type="submit" autofocus { "Run Object Sync" }
+                button type="submit" name="dryRun" value="1"
+                    title="Reads the platform and lists the difference. The inventory stays as it is." { "Show what would change" }
                 a.button href=(links::object(object.id)) data-close { "Cancel" }
             }
         }
@@ -77,5 +83,6 @@ mod tests {
     fn the_dialog_offers_to_scan_disabled_objects() {
         let shown = view(&sample::connection_object(), &sample::visitor()).into_string();
         assert!(shown.contains("Also scan all disabled data objects") && shown.contains("name=\"token\""), "{shown}");
+        assert!(shown.contains("name=\"dryRun\"") && shown.contains("Show what would change"), "{shown}");
     }
 }

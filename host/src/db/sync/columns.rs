@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use redb::ReadableTable as _;
-
 use super::{
     super::{
         fault::Fault,
-        records::{ObjectRow, decode, encode, micros},
+        records::{ObjectRow, micros},
     },
     ledger::Ledger,
     listing::MAX_IDLE,
@@ -31,12 +29,11 @@ impl Ledger<'_, '_> {
         fingerprint: Option<String>,
     ) -> Result<(bool, bool), Fault> {
         let first = !row.columns_known;
-        let stored = self.rows.columns.get(id)?.map(|row| decode::<Vec<Column>>(row.value())).transpose()?;
-        let stored = stored.unwrap_or_default();
+        let stored = self.columns(id)?.unwrap_or_default();
         let changes = diff_columns(&stored, columns);
         let differs = !changes.is_empty();
         if differs || first {
-            self.rows.columns.insert(id, encode(columns)?.as_slice())?;
+            self.put_columns(id, Some(columns))?;
         }
         let count = |names: &[String]| u64::try_from(names.len()).unwrap_or_default();
         self.job.counts.columns_added += count(&changes.added);
@@ -60,7 +57,7 @@ impl Ledger<'_, '_> {
     /// very object wants them read.
     pub(super) fn is_recent(&self, id: u128) -> Result<bool, Fault> {
         let Some(max_age) = self.columns_max_age.filter(|_| self.target.leaf.is_none()) else { return Ok(false) };
-        let Some(read_at) = self.rows.columns_read.get(id)?.map(|row| row.value()) else { return Ok(false) };
+        let Some(read_at) = self.read_at(id)? else { return Ok(false) };
         // A clock that was set back proves nothing.
         let age = u128::try_from(micros(self.step.now) - read_at).ok();
         Ok(age.is_some_and(|age| age < max_age.as_micros()))
@@ -72,8 +69,7 @@ impl Ledger<'_, '_> {
         if has_fingerprint {
             self.forget_read(id)
         } else if self.columns_max_age.is_some() && !self.is_recent(id)? {
-            self.rows.columns_read.insert(id, micros(self.step.now))?;
-            Ok(())
+            self.put_read_at(id, Some(micros(self.step.now)))
         } else {
             Ok(())
         }
@@ -81,10 +77,7 @@ impl Ledger<'_, '_> {
 
     /// Drops the note of when columns were read.
     pub(super) fn forget_read(&mut self, id: u128) -> Result<(), Fault> {
-        if self.rows.columns_read.get(id)?.is_some() {
-            self.rows.columns_read.remove(id)?;
-        }
-        Ok(())
+        if self.read_at(id)?.is_some() { self.put_read_at(id, None) } else { Ok(()) }
     }
 
     /// Whether the write in hand answers a question for columns.

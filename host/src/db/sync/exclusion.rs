@@ -1,8 +1,6 @@
 //! What is left out while pages are applied (D41): by the connection's patterns, which is computed, or by the connector,
 //! which is a mark with a reason.
 
-use redb::ReadableTable as _;
-
 use super::{
     super::fault::Fault,
     ledger::{Container, Ledger},
@@ -36,9 +34,8 @@ impl Ledger<'_, '_> {
         let (id, mark) = (held.id, held.row.mark());
         match &scanned.excluded {
             Some(why) => {
-                let same = self.rows.exclusions.get(id)?.is_some_and(|known| known.value() == why);
-                if !same {
-                    self.rows.exclusions.insert(id, why.as_str())?;
+                if self.exclusion(id)?.as_ref() != Some(why) {
+                    self.put_exclusion(id, Some(why))?;
                     held.changed = true;
                 }
                 if mark != RemoteStatus::Excluded {
@@ -53,7 +50,7 @@ impl Ledger<'_, '_> {
                 *self.job.counts.returned.entry(scanned.facts.object_type.clone()).or_default() += 1;
                 self.note(id, What::Returned);
                 if mark == RemoteStatus::Excluded {
-                    self.rows.exclusions.remove(id)?;
+                    self.put_exclusion(id, None)?;
                     self.forget_containers();
                 }
             }

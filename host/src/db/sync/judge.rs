@@ -12,16 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{
+        dry,
         fault::{Fault, Stop},
         holds::{self, HeldRow, HoldRow},
         jobs::{ClaimError, owned},
-        records::{ListedRow, ObjectRow, PlaceRow, decode, encode, micros},
+        records::{ObjectRow, PlaceRow, decode, encode, micros},
     },
     Advanced, Db, Step,
     ledger::Ledger,
     weigh::{self, Wider},
 };
 use crate::model::{
+    diff::What,
     hold::{Rebased, Verdict},
     id::HoldId,
     job::{Claim, Task, Work},
@@ -87,7 +89,7 @@ impl Ledger<'_, '_> {
                 self.rows.absent.remove((self.job_id, *id))?;
             }
         }
-        if holds::is_any(self.rows, self.job.connection)? {
+        if !self.dry && holds::is_any(self.rows, self.job.connection)? {
             for id in &self.placed {
                 holds::free(self.rows, *id)?;
             }
@@ -115,6 +117,9 @@ impl Ledger<'_, '_> {
             return Ok(None);
         }
         if self.task.cursor.is_none() {
+            if self.dry && !verdicts.is_empty() {
+                dry::put_holds(self.rows, self.job_id, &verdicts)?;
+            }
             for verdict in verdicts {
                 let key = (self.job_id, verdict.scope.as_u128());
                 self.rows.verdicts.insert(key, encode(&VerdictRow { verdict, hold: None })?.as_slice())?;
@@ -128,34 +133,44 @@ impl Ledger<'_, '_> {
     fn tell_apart(&mut self) -> Result<(), Fault> {
         let mut verdicts = self.verdicts()?;
         let mut wider = Wider::of(self.job.object);
-        let mut held = 0;
+        let mut held = Vec::new();
         for (id, absent) in self.some_absent()? {
             self.rows.absent.remove((self.job_id, id))?;
             let Some(chain) = holds::still_absent(self.rows, &self.filter, id, &absent.place)? else { continue };
             if wider.holds(self.rows, &chain)? {
-                held += 1;
+                held.push(id);
                 continue;
             }
             let verdict = chain.iter().find_map(|node| Some((node.id, verdicts.get(&node.id)?.clone())));
             let Some(object) = chain.into_iter().last() else { continue };
             match verdict {
+                Some(_) if self.dry => held.push(id),
                 Some((scope, verdict)) => {
                     let hold = self.hold_of(scope, &verdict)?;
                     verdicts.insert(scope, VerdictRow { hold: Some(hold), ..verdict });
                     let row = HeldRow { place: absent.place, object_type: object.row.object_type };
                     holds::take(self.rows, hold, id, row)?;
-                    held += 1;
+                    held.push(id);
                 }
                 None => self.believe(id, object.row, &absent.place)?,
             }
         }
-        self.count_held(held)
+        self.count_held(u64::try_from(held.len()).unwrap_or_default())?;
+        if self.dry {
+            self.withheld = held.len();
+            for id in held {
+                self.note(id, What::Missing);
+            }
+        }
+        Ok(())
     }
 
     /// An absence that is believed: missing, held no more, and the listing that showed it is trusted.
     fn believe(&mut self, id: u128, row: ObjectRow, place: &PlaceRow) -> Result<(), Fault> {
-        holds::free(self.rows, id)?;
-        self.rows.trusted.remove((place.parent, place.namespace.as_str()))?;
+        if !self.dry {
+            holds::free(self.rows, id)?;
+            self.rows.trusted.remove((place.parent, place.namespace.as_str()))?;
+        }
         self.mark_missing(id, row)
     }
 
@@ -235,10 +250,10 @@ impl Ledger<'_, '_> {
 
     /// The basis of the last listing of a container that nobody doubts, where this one has another.
     pub(super) fn rebased(&self, container: u128, namespace: &str, basis: &str) -> Result<Option<Rebased>, Fault> {
-        let Some(listed) = self.rows.listed.get((container, namespace))? else { return Ok(None) };
+        let Some(listed) = self.listed_row(container, namespace)? else { return Ok(None) };
         let was = match self.rows.trusted.get((container, namespace))? {
             Some(trusted) => trusted.value().to_owned(),
-            None => decode::<ListedRow>(listed.value())?.basis,
+            None => listed.basis,
         };
         let differs = !was.is_empty() && !basis.is_empty() && was != basis;
         Ok(differs.then(|| Rebased { was, is: basis.to_owned() }))
@@ -246,10 +261,21 @@ impl Ledger<'_, '_> {
 
     /// Keeps the basis that nobody doubts while what vanished with another one is not decided.
     pub(super) fn trust(&mut self, container: u128, namespace: &str, rebased: Option<&Rebased>) -> Result<(), Fault> {
+        if self.dry {
+            return Ok(());
+        }
         match rebased {
             Some(rebased) => self.rows.trusted.insert((container, namespace), rebased.was.as_str())?,
             None => self.rows.trusted.remove((container, namespace))?,
         };
+        Ok(())
+    }
+
+    /// Trusts no basis of a container that is another one now.
+    pub(super) fn forget_trust(&mut self, container: u128) -> Result<(), Fault> {
+        if !self.dry {
+            self.rows.trusted.retain_in((container, "")..(container + 1, ""), |_, _| false)?;
+        }
         Ok(())
     }
 }

@@ -12,9 +12,10 @@ use redb::ReadableTable as _;
 
 use super::{
     super::{
-        changes::{self, Commit, Noted},
+        changes::Noted,
         connections,
         counters::Pending,
+        dry,
         fault::{Fault, Stop},
         jobs::{ClaimError, listed_scope, owned},
         queue,
@@ -83,6 +84,8 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) step: Step,
     pub(super) job_id: u128,
     pub(super) job: JobRow,
+    /// Whether the inventory stays as it is (`inventory.rs`).
+    pub(super) dry: bool,
     pub(super) task: Task,
     pub(super) target: Target,
     /// The top-level name that is never listed (F40).
@@ -104,7 +107,9 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) seen: BTreeMap<(u128, String), Vec<u128>>,
     /// Names whose columns are to be asked for, by container and namespace.
     pub(super) asked: BTreeMap<(RemotePath, String), Vec<String>>,
-    changes: Vec<Noted>,
+    pub(super) changes: Vec<Noted>,
+    /// How many of the last of them a dry run's sync would hold back.
+    pub(super) withheld: usize,
     added: Vec<Task>,
     root: u128,
     containers: HashMap<RemotePath, Rc<Container>>,
@@ -123,6 +128,7 @@ impl<'a, 't> Ledger<'a, 't> {
         let Some(task) = task else { return Ok(None) };
         let commit = rows.meta.get("commit")?.map_or(0, |row| row.value());
         let sequence = u64::try_from(commit + 1).map_err(|_| Fault::Broken("the commit sequence is out of range"))?;
+        let dry = dry::is_dry(rows, job_id)?;
         Ok(Some(Self {
             target: target(&chain)?,
             host_managed: connection.host_managed,
@@ -136,6 +142,7 @@ impl<'a, 't> Ledger<'a, 't> {
             seen: BTreeMap::new(),
             asked: BTreeMap::new(),
             changes: Vec::new(),
+            withheld: 0,
             added: Vec::new(),
             root: job.connection,
             containers: HashMap::new(),
@@ -144,13 +151,14 @@ impl<'a, 't> Ledger<'a, 't> {
             step,
             job_id,
             job,
+            dry,
             task,
         }))
     }
 
     /// Writes what was noted. `task` is the one in hand as it goes on; none ends it.
     pub(super) fn close(mut self, task: Option<Task>) -> Result<Advanced, Fault> {
-        self.pending.flush(self.rows)?;
+        self.flush()?;
         self.ask_for_columns()?;
         self.write_changes()?;
         self.free_seen()?;
@@ -273,11 +281,11 @@ impl<'a, 't> Ledger<'a, 't> {
             None => (self.root, None),
             Some((name, rest)) => {
                 let Some(above) = self.container(&RemotePath(rest.to_vec()))? else { return Ok(None) };
-                let Some(id) = tree::child(self.rows, above.id, "", name.as_str())? else { return Ok(None) };
+                let Some(id) = tree::child(self, above.id, "", name.as_str())? else { return Ok(None) };
                 (id, Some(above))
             }
         };
-        let Some(row) = tree::object(self.rows, id)? else { return Ok(None) };
+        let Some(row) = tree::object(self, id)? else { return Ok(None) };
         let (mut lineage, inherited, way, above_excluded) = match (above, path.0.last()) {
             (Some(above), Some(name)) => {
                 let way = above.way.as_ref().and_then(|way| self.filter.below(way, name.as_str()));
@@ -287,7 +295,7 @@ impl<'a, 't> Ledger<'a, 't> {
         };
         let is_excluded = above_excluded || row.mark() == RemoteStatus::Excluded;
         lineage.push(id);
-        let inherited = inherited.then(&tree::overrides(self.rows, id)?);
+        let inherited = inherited.then(&tree::overrides(self, id)?);
         let container = Rc::new(Container { id, lineage, inherited, kind: row.kind, way, is_excluded });
         self.containers.insert(path.clone(), Rc::clone(&container));
         Ok(Some(container))
@@ -354,19 +362,6 @@ impl<'a, 't> Ledger<'a, 't> {
                 self.add_task(Work::Columns { scope: scope.clone(), namespace: namespace.clone(), names })?;
                 names = rest;
             }
-        }
-        Ok(())
-    }
-
-    fn write_changes(&mut self) -> Result<(), Fault> {
-        if !self.changes.is_empty() {
-            let changes = std::mem::take(&mut self.changes);
-            let (connection, sequence) = (self.root, self.sequence);
-            let commit = Commit { connection, sequence, job: Some(self.job_id), by: None, now: self.step.now };
-            changes::append(self.rows, commit, changes)?;
-        }
-        if self.dirty {
-            self.rows.meta.insert("commit", u128::from(self.sequence))?;
         }
         Ok(())
     }

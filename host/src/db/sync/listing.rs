@@ -11,7 +11,7 @@ use redb::ReadableTable as _;
 use super::{
     super::{
         fault::Fault,
-        records::{ListedRow, ObjectRow, decode, encode, micros},
+        records::{ListedRow, ObjectRow, micros},
         tree,
     },
     ledger::{Container, Ledger},
@@ -56,7 +56,7 @@ impl Ledger<'_, '_> {
                 self.admit(partition, Some(&scope))?;
             }
         }
-        self.pending.flush(self.rows)?;
+        self.flush()?;
         for listing in page.listed {
             if listing.path.is_within(&scope) {
                 self.listed(&listing, second_look, &scope)?;
@@ -132,7 +132,7 @@ impl Ledger<'_, '_> {
         self.report(&error.path, &error.code, &error.message)?;
         let Some((name, rest)) = error.path.0.split_last() else { return Ok(()) };
         if let Some(container) = self.container(&RemotePath(rest.to_vec()))?
-            && let Some(id) = tree::child(self.rows, container.id, "", name.as_str())?
+            && let Some(id) = tree::child(self, container.id, "", name.as_str())?
         {
             self.see(container.id, "", id);
         }
@@ -194,8 +194,7 @@ impl Ledger<'_, '_> {
 
     /// Whether this job has closed the container since it began: one that had to begin again lists everything anew.
     fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
-        let listed = self.rows.listed.get((container, namespace))?;
-        let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
+        let listed = self.listed_row(container, namespace)?;
         let began = self.job.started_at.unwrap_or(i64::MIN);
         Ok(listed.is_some_and(|listed| listed.job == self.job_id && listed.at >= began))
     }
@@ -207,14 +206,14 @@ impl Ledger<'_, '_> {
         let earlier = self.seen_earlier(container, namespace)?;
         let here = self.seen.get(&(container, namespace.to_owned()));
         let here: HashSet<u128> = here.into_iter().flatten().copied().collect();
-        let mut ids = tree::children_in(self.rows, container, namespace)?;
-        ids.extend(tree::displaced_in(self.rows, container)?);
+        let mut ids = self.children_in(container, namespace)?;
+        ids.extend(self.displaced_in(container)?);
         let mut unseen = Vec::new();
         for id in ids {
             if earlier.contains(&id) || here.contains(&id) || self.target.leaf.is_some_and(|leaf| leaf != id) {
                 continue;
             }
-            let row = tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))?;
+            let row = tree::object(self, id)?.ok_or(Fault::Broken("a child without its object"))?;
             let is_listed = row.mark() == RemoteStatus::Present && it.keeps(&self.filter, &row.name);
             if is_listed && !self.is_absent(id)? && row.listed_namespace() == namespace {
                 unseen.push((id, row));
@@ -259,7 +258,7 @@ impl Ledger<'_, '_> {
         *self.job.counts.missing.entry(row.object_type.clone()).or_default() += 1;
         row.set_mark(RemoteStatus::Missing);
         row.touch(self.sequence, micros(self.step.now));
-        self.rows.objects.insert(id, encode(&row)?.as_slice())?;
+        self.put_object(id, &row)?;
         self.note(id, What::Missing);
         Ok(())
     }
@@ -283,7 +282,7 @@ impl Ledger<'_, '_> {
         // A sync of one object has not taken the others, so it says nothing about the container.
         if self.target.leaf.is_none() {
             let row = ListedRow { at: micros(self.step.now), basis: basis.to_owned(), job: self.job_id };
-            self.rows.listed.insert((container, namespace), encode(&row)?.as_slice())?;
+            self.put_listed(container, namespace, Some(&row))?;
             self.trust(container, namespace, rebased.as_ref())?;
         }
         Ok(())

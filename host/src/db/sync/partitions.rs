@@ -2,14 +2,8 @@
 
 use std::rc::Rc;
 
-use redb::ReadableTable as _;
-
 use super::{
-    super::{
-        counters,
-        fault::Fault,
-        records::{ListedRow, decode},
-    },
+    super::{counters::Tally as _, fault::Fault},
     ledger::{Container, Ledger},
 };
 use crate::model::{
@@ -60,7 +54,7 @@ impl Ledger<'_, '_> {
     }
 
     fn take(&mut self, partition: Partition, requested: bool) -> Result<(), Fault> {
-        self.pending.flush(self.rows)?;
+        self.flush()?;
         let force = self.job.force_recursive;
         let container = self.container(&partition.scope)?;
         let listed_at = match &container {
@@ -82,7 +76,7 @@ impl Ledger<'_, '_> {
             requested,
             listed_before,
             active: effective.is_active,
-            enabled_below: counters::of(self.rows, nearest.id)?.enabling > 0,
+            enabled_below: self.counters_of(nearest.id)?.enabling > 0,
         });
         if !goes_in {
             self.job.counts.skipped += 1;
@@ -94,11 +88,7 @@ impl Ledger<'_, '_> {
 
     /// When the container was last listed completely, in microseconds.
     fn listed_at(&self, container: u128) -> Result<Option<i64>, Fault> {
-        let mut last = None;
-        for row in self.rows.listed.range((container, "")..(container + 1, ""))? {
-            last = last.max(Some(decode::<ListedRow>(row?.1.value())?.at));
-        }
-        Ok(last)
+        Ok(self.listings(container)?.values().map(|listed| listed.at).max())
     }
 
     /// The nearest stored container on the way to a path.

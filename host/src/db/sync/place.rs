@@ -2,14 +2,11 @@
 
 use std::{collections::HashSet, rc::Rc};
 
-use redb::ReadableTable as _;
-
 use super::{
     super::{
         counters::Counters,
         fault::Fault,
-        records::{ListedRow, ObjectRow, decode, encode, kind_number, micros},
-        settings::store_overrides,
+        records::{ObjectRow, kind_number, micros},
         tree::{self, DISPLACED, Node},
     },
     ledger::{Container, Ledger},
@@ -109,7 +106,7 @@ impl Ledger<'_, '_> {
             )?;
         }
         let name = scanned.path.0.last().map(|name| name.as_str().to_owned()).unwrap_or_default();
-        let at = match tree::child(self.rows, container.id, &scanned.namespace, &name)? {
+        let at = match tree::child(self, container.id, &scanned.namespace, &name)? {
             Some(id) => Some(Node { id, row: self.stored(id)? }),
             None => None,
         };
@@ -161,7 +158,7 @@ impl Ledger<'_, '_> {
     }
 
     fn stored(&self, id: u128) -> Result<ObjectRow, Fault> {
-        tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))
+        tree::object(self, id)?.ok_or(Fault::Broken("a child without its object"))
     }
 
     /// The lineage of the object that is known by the remote id, where that is not the one at the path.
@@ -169,9 +166,8 @@ impl Ledger<'_, '_> {
         let Some(remote_id) = facts.remote_id.as_deref().filter(|_| self.step.remote_ids_unique) else {
             return Ok(None);
         };
-        let known = self.rows.remote_ids.get((self.job.connection, remote_id))?.map(|row| row.value());
-        match known {
-            Some(id) if at.is_none_or(|node| node.id != id) => tree::lineage(self.rows, id),
+        match self.known_as(remote_id)? {
+            Some(id) if at.is_none_or(|node| node.id != id) => tree::lineage(self, id),
             _ => Ok(None),
         }
     }
@@ -209,8 +205,7 @@ impl Ledger<'_, '_> {
             return Ok(false);
         }
         // Closed in this job: whatever is present in it was seen, or is proved to be absent.
-        let listed = self.rows.listed.get((parent, row.namespace.as_str()))?;
-        let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
+        let listed = self.listed_row(parent, &row.namespace)?;
         let is_closed = listed.is_some_and(|listed| listed.job == self.job_id);
         Ok(row.mark() == RemoteStatus::Present && is_closed && !self.is_absent(id)?)
     }
@@ -253,7 +248,7 @@ impl Ledger<'_, '_> {
         match (columns_step(case), &columns) {
             (ColumnsStep::Ask, _) => self.ask(&path, &row),
             (ColumnsStep::Compare, Some(columns)) => {
-                self.rows.columns.insert(id, encode(columns)?.as_slice())?;
+                self.put_columns(id, Some(columns))?;
                 row.columns_known = true;
                 row.fingerprint = fingerprint;
                 self.note_read(id, row.fingerprint.is_some())?;
@@ -265,12 +260,12 @@ impl Ledger<'_, '_> {
         row.set_facts(facts);
         if let Some(why) = excluded {
             row.set_mark(RemoteStatus::Excluded);
-            self.rows.exclusions.insert(id, why.as_str())?;
+            self.put_exclusion(id, Some(&why))?;
         }
-        self.rows.children.insert((container.id, row.namespace.as_str(), row.name.as_str()), id)?;
+        self.link(id, &row)?;
         self.index_remote_id(id, None, row.remote_id.as_deref())?;
-        store_overrides(self.rows, id, &own)?;
-        self.rows.objects.insert(id, encode(&row)?.as_slice())?;
+        self.put_overrides(id, &own)?;
+        self.put_object(id, &row)?;
         self.pending.note(container.id, Counters::default().with_itself(&own));
         self.see(container.id, &row.namespace, id);
         self.note(id, What::Added);
@@ -293,8 +288,10 @@ impl Ledger<'_, '_> {
             self.forget_read(id)?;
             self.note_recreated(id, &held.row)?;
             // The new one was never listed, whatever is known of the old one (D37).
-            self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
-            self.rows.trusted.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
+            for namespace in self.listings(id)?.into_keys() {
+                self.put_listed(id, &namespace, None)?;
+            }
+            self.forget_trust(id)?;
             self.note(id, What::Recreated);
             let ids = BeforeAfter { before: held.row.remote_id.clone(), after: scanned.facts.remote_id.clone() };
             self.tell(Values::Facts(vec![ids]));
@@ -331,7 +328,7 @@ impl Ledger<'_, '_> {
             self.dirty = true;
         }
         if held.changed || held.returned || held.noted {
-            self.rows.objects.insert(id, encode(&held.row)?.as_slice())?;
+            self.put_object(id, &held.row)?;
         }
         Ok(())
     }
@@ -360,24 +357,21 @@ impl Ledger<'_, '_> {
 
     /// Keeps the index in line with an object's remote id; writes only where it differs.
     pub(super) fn index_remote_id(&mut self, id: u128, before: Option<&str>, after: Option<&str>) -> Result<(), Fault> {
-        let connection = self.job.connection;
-        if let Some(before) = before.filter(|_| before != after) {
-            let is_ours = self.rows.remote_ids.get((connection, before))?.is_some_and(|row| row.value() == id);
-            if is_ours {
-                self.rows.remote_ids.remove((connection, before))?;
-            }
+        if let Some(before) = before.filter(|_| before != after)
+            && self.known_as(before)? == Some(id)
+        {
+            self.put_known_as(before, None)?;
         }
-        if let Some(after) = after.filter(|_| self.step.remote_ids_unique) {
-            let is_there = self.rows.remote_ids.get((connection, after))?.is_some_and(|row| row.value() == id);
-            if !is_there {
-                self.rows.remote_ids.insert((connection, after), id)?;
-            }
+        if let Some(after) = after.filter(|_| self.step.remote_ids_unique)
+            && self.known_as(after)? != Some(id)
+        {
+            self.put_known_as(after, Some(id))?;
         }
         Ok(())
     }
 
     fn wants_columns(&self, container: &Container, id: u128) -> Result<bool, Fault> {
-        let own = tree::overrides(self.rows, id)?;
+        let own = tree::overrides(self, id)?;
         Ok(self.job.force_recursive || container.inherited.then(&own).effective().is_active)
     }
 

@@ -4,10 +4,9 @@ use redb::ReadableTable as _;
 
 use super::{
     super::{
-        counters::{self, Counters},
+        counters::{Counters, Tally as _},
         fault::Fault,
         records::{ObjectRow, PlaceRow, decode, encode, micros},
-        settings::store_overrides,
         tree::{self, DISPLACED, Node},
     },
     ledger::{Container, Ledger},
@@ -89,14 +88,13 @@ impl Ledger<'_, '_> {
     ) -> Result<Held, Fault> {
         let name = scanned.path.0.last().map(|name| name.as_str().to_owned()).unwrap_or_default();
         let old_parent = row.parent.ok_or(Fault::Broken("a connection cannot move"))?;
-        self.pending.flush(self.rows)?;
+        self.flush()?;
         if old_parent != container.id {
-            let weight = counters::of(self.rows, id)?.with_itself(&tree::overrides(self.rows, id)?);
-            counters::add(self.rows, old_parent, Counters::default().minus(weight))?;
-            counters::add(self.rows, container.id, weight)?;
+            let weight = self.counters_of(id)?.with_itself(&tree::overrides(self, id)?);
+            self.count(old_parent, Counters::default().minus(weight))?;
+            self.count(container.id, weight)?;
         }
-        self.rows.children.remove((old_parent, row.namespace.as_str(), row.name.as_str()))?;
-        self.rows.children.insert((container.id, scanned.namespace.as_str(), name.as_str()), id)?;
+        self.unlink(&row)?;
         let is_back = old_parent == container.id && row.listed_namespace() == scanned.namespace && row.name == name;
         if !is_back {
             let namespace = row.listed_namespace().to_owned();
@@ -107,6 +105,7 @@ impl Ledger<'_, '_> {
         row.namespace = scanned.namespace.clone();
         row.name = name;
         row.displaced_from = None;
+        self.link(id, &row)?;
         self.forget_containers();
         Ok(Held { id, row, changed: !is_back, returned: false, noted: true })
     }
@@ -115,12 +114,11 @@ impl Ledger<'_, '_> {
     /// is seen elsewhere or goes missing.
     pub(super) fn displace(&mut self, node: Node) -> Result<(), Fault> {
         let Node { id, mut row } = node;
-        let parent = row.parent.ok_or(Fault::Broken("a connection cannot be displaced"))?;
-        self.rows.children.remove((parent, row.namespace.as_str(), row.name.as_str()))?;
+        self.unlink(&row)?;
         row.displaced_from = Some(row.listed_namespace().to_owned());
         row.namespace = format!("{DISPLACED}{}", ObjectId::from_u128(id));
-        self.rows.children.insert((parent, row.namespace.as_str(), row.name.as_str()), id)?;
-        self.rows.objects.insert(id, encode(&row)?.as_slice())?;
+        self.link(id, &row)?;
+        self.put_object(id, &row)?;
         self.forget_containers();
         self.dirty = true;
         Ok(())
@@ -130,7 +128,7 @@ impl Ledger<'_, '_> {
     fn height(&self, id: u128, limit: usize) -> Result<usize, Fault> {
         let mut deepest = 0;
         if limit > 0 {
-            for (_, child) in tree::children_of(self.rows, id)? {
+            for child in self.children(id)? {
                 deepest = deepest.max(1 + self.height(child, limit - 1)?);
             }
         }
@@ -153,7 +151,7 @@ impl Ledger<'_, '_> {
         // At the very same path it is just the old id again.
         let Some(id) = taken.filter(|id| at.is_none_or(|at| at.id != *id)) else { return Ok(None) };
         self.rows.recreated.remove((self.job_id, remote_id))?;
-        let Some(chain) = tree::lineage(self.rows, id)? else { return Ok(None) };
+        let Some(chain) = tree::lineage(self, id)? else { return Ok(None) };
         let Some(Node { row, .. }) = chain.into_iter().last() else { return Ok(None) };
         // What lies in a container cannot be told apart any more.
         if row.kind() == Kind::Container || row.displaced_from.is_some() {
@@ -162,39 +160,38 @@ impl Ledger<'_, '_> {
         self.placed.remove(&id);
         self.displace(Node { id, row: row.clone() })?;
         self.split_off(id, row, remote_id)?;
-        tree::lineage(self.rows, id)
+        tree::lineage(self, id)
     }
 
     /// Gives the place, facts and columns that an object took by mistake to a new one.
     fn split_off(&mut self, id: u128, taken: ObjectRow, remote_id: &str) -> Result<(), Fault> {
         let parent = taken.parent.ok_or(Fault::Broken("a connection was made anew"))?;
         let new = ObjectId::generate().as_u128();
-        let chain = tree::lineage(self.rows, parent)?.ok_or(Fault::Broken("a child of a deleted container"))?;
-        let inherited = tree::inherited(self.rows, &chain)?.effective();
+        let chain = tree::lineage(self, parent)?.ok_or(Fault::Broken("a child of a deleted container"))?;
+        let inherited = tree::inherited(self, &chain)?.effective();
         let own = Overrides::of_new_object(inherited, self.sequence);
         let now = micros(self.step.now);
         let row = ObjectRow { revision: 1, sequence: self.sequence, created_at: now, updated_at: now, ..taken };
         self.index_remote_id(id, row.remote_id.as_deref(), Some(remote_id))?;
         self.index_remote_id(new, None, row.remote_id.as_deref())?;
-        let columns = self.rows.columns.remove(id)?.map(|row| row.value().to_vec());
-        if let Some(columns) = columns {
-            self.rows.columns.insert(new, columns.as_slice())?;
+        if let Some(columns) = self.columns(id)? {
+            self.put_columns(id, None)?;
+            self.put_columns(new, Some(&columns))?;
         }
-        self.rows.children.insert((parent, row.namespace.as_str(), row.name.as_str()), new)?;
-        store_overrides(self.rows, new, &own)?;
-        self.rows.objects.insert(new, encode(&row)?.as_slice())?;
+        self.link(new, &row)?;
+        self.put_overrides(new, &own)?;
+        self.put_object(new, &row)?;
         self.pending.note(parent, Counters::default().with_itself(&own));
         *self.job.counts.added.entry(row.object_type.clone()).or_default() += 1;
         self.see(parent, &row.namespace, new);
         self.note(new, What::Added);
         // Its own columns are to be read again.
-        let mut renamed = tree::object(self.rows, id)?.ok_or(Fault::Broken("a displaced object is gone"))?;
+        let mut renamed = tree::object(self, id)?.ok_or(Fault::Broken("a displaced object is gone"))?;
         renamed.remote_id = Some(remote_id.to_owned());
         renamed.columns_known = false;
         renamed.fingerprint = None;
         self.forget_read(id)?;
-        self.rows.objects.insert(id, encode(&renamed)?.as_slice())?;
-        Ok(())
+        self.put_object(id, &renamed)
     }
 }
 

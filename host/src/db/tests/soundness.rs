@@ -268,6 +268,22 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
         Ok(())
     }),
     ("held_objects", "does not have it", |r, i| { r.held_objects.insert(i.table, NOBODY)?; Ok(()) }),
+    ("drafts", "the job is not there", |r, _| { r.drafts.insert((NOBODY, 0, [1].as_slice()), None)?; Ok(()) }),
+    ("dry_runs", "the job is not there", |r, _| { r.dry_runs.insert(NOBODY, 0)?; Ok(()) }),
+    ("dry_runs", "other changes than it has found", |r, i| { r.dry_runs.insert(i.job, 3)?; Ok(()) }),
+    ("dry_holds", "the job is not there", |r, _| { r.dry_holds.insert(NOBODY, NO_ROW)?; Ok(()) }),
+    ("dry_holds", "cannot be read", |r, i| { r.dry_holds.insert(i.job, [255; 1].as_slice())?; Ok(()) }),
+    ("dry_changes", "cannot be read", |r, i| { r.dry_changes.insert((i.job, 0), NO_ROW)?; Ok(()) }),
+    ("dry_changes", "have a gap", |r, i| {
+        let row = super::super::dry::DryChangesRow { at: 1, changes: Vec::new(), details: Default::default(), held: false };
+        r.dry_changes.insert((i.job, 7), encode(&row)?.as_slice())?;
+        Ok(())
+    }),
+    ("dry_changes", "the job is no dry run", |r, i| {
+        let row = super::super::dry::DryChangesRow { at: 1, changes: Vec::new(), details: Default::default(), held: false };
+        r.dry_changes.insert((i.job, 0), encode(&row)?.as_slice())?;
+        Ok(())
+    }),
     ("reclaim", "the object is not there", |r, _| { r.reclaim.insert(NOBODY, ())?; Ok(()) }),
     ("principals", "cannot be read", |r, _| {
         let id = r.principals.iter()?.next().expect("person")?.0.value();

@@ -1,11 +1,12 @@
 //! Jobs: each stands in exactly the queue of its state, and what stands beside it belongs to it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use redb::ReadableTable as _;
 
 use super::{
     super::{
+        dry::DryChangesRow,
         facts::FactsRow,
         fault::Fault,
         groups,
@@ -15,8 +16,9 @@ use super::{
     Check,
 };
 use crate::model::{
+    hold::Verdict,
     id::{BulkId, ConnectionId, JobId},
-    job::{JobState, Task, Work},
+    job::{JobState, MAX_LISTED_CHANGES, Task, Work},
     page::ObjectError,
 };
 
@@ -42,6 +44,7 @@ impl Check<'_> {
             let key = (JobId::from_u128(key.value().0), key.value().1);
             self.row::<ObjectError>("job_errors", key, row.value());
         }
+        self.dry_runs()?;
         self.schedules()?;
         self.owners(&unfinished)
     }
@@ -132,6 +135,40 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// What a dry run lists is what it has found, as far as there is room.
+    fn dry_runs(&mut self) -> Result<(), Fault> {
+        let mut listed: HashMap<u128, u64> = HashMap::new();
+        for row in self.rows.dry_changes.iter()? {
+            let (key, row) = row?;
+            let (job, number) = key.value();
+            let key = (JobId::from_u128(job), number);
+            let Some(row) = self.row::<DryChangesRow>("dry_changes", key, row.value()) else { continue };
+            let listed = listed.entry(job).or_default();
+            let holds = number == *listed && row.details.details.len() == row.changes.len();
+            self.require(
+                holds,
+                "dry_changes",
+                key,
+                "the numbers have a gap, or the details are not those of the changes",
+            );
+            *listed += u64::try_from(row.changes.len()).unwrap_or_default();
+        }
+        for row in self.rows.dry_runs.iter()? {
+            let (job, found) = row?;
+            let (job, found) = (job.value(), found.value());
+            let holds = listed.remove(&job).unwrap_or_default() == found.min(MAX_LISTED_CHANGES);
+            self.require(holds, "dry_runs", JobId::from_u128(job), "it lists other changes than it has found");
+        }
+        for row in self.rows.dry_holds.iter()? {
+            let (job, row) = row?;
+            self.row::<Vec<Verdict>>("dry_holds", JobId::from_u128(job.value()), row.value());
+        }
+        for job in listed.into_keys() {
+            self.require(false, "dry_changes", JobId::from_u128(job), "the job is no dry run");
+        }
+        Ok(())
+    }
+
     /// What the schedule keeps belongs to a connection.
     fn schedules(&mut self) -> Result<(), Fault> {
         for row in self.rows.schedules.iter()? {
@@ -177,6 +214,9 @@ impl Check<'_> {
             .map(|row| Ok(("job_facts", row?.0.value())))
             .chain(self.rows.job_errors.iter()?.map(|row| Ok(("job_errors", row?.0.value().0))))
             .chain(self.rows.job_held.iter()?.map(|row| Ok(("job_held", row?.0.value()))))
+            .chain(self.rows.dry_holds.iter()?.map(|row| Ok(("dry_holds", row?.0.value()))))
+            .chain(self.rows.dry_runs.iter()?.map(|row| Ok(("dry_runs", row?.0.value()))))
+            .chain(self.rows.drafts.iter()?.map(|row| Ok(("drafts", row?.0.value().0))))
             .chain(self.rows.last_syncs.iter()?.map(|row| Ok(("last_syncs", row?.1.value()))))
             .collect::<Result<HashSet<_>, Fault>>()?;
         for (table, job) in owners {
