@@ -50,7 +50,7 @@ fn mutate(platform: &UnityCatalog) -> anyhow::Result<()> {
         Change::Comment { path: at(2), comment: Some("another".into()) },
         Change::AddColumn { path: at(3), column: NewColumn::new("extra", "string"), at: None },
         Change::DropColumn { path: at(3), column: first_column.context("a column")? },
-        Change::Move { path: at(4), to: path(&[&catalog, &schemas[1]]) },
+        Change::Move { path: at(4), to: path(&[&catalog, &schemas[1], "moved"]) },
         Change::Rename { path: path(&[&catalog, &schemas[1]]), to: "aaa".into() },
     ] {
         platform.change(&change).with_context(|| format!("{change:?}"))?;
@@ -160,9 +160,9 @@ async fn a_dry_run_needs_the_rights_of_a_sync() -> anyhow::Result<()> {
     let platform = platform().await?;
     let host = TestHost::start().await?;
     host.client().register(&platform.payload("My Lake")).await?;
-    mutate(&platform)?;
     let (catalog, schemas, _) = names(&platform);
-    let schema = schemas.iter().find(|name| *name != "aaa").context("a schema")?;
+    let schema = &schemas[0];
+    mutate(&platform)?;
     let url = format!("/data/object/My%20Lake/{catalog}/{schema}");
     let id = host.client().get(&url).await?.expect(200)?.json["id"].as_str().context("id")?.parse()?;
     let owner = host.owner_of("Olga", vec![id]).await?;
