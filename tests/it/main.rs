@@ -8,6 +8,7 @@ mod dry_run;
 mod filters;
 mod guests;
 mod history;
+mod holds;
 mod jobs;
 mod kill;
 mod pages;

@@ -23,7 +23,7 @@ pub(crate) struct Browser {
 }
 
 pub(crate) struct Page {
-    status: StatusCode,
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
     pub(crate) text: String,
 }
@@ -62,7 +62,7 @@ impl Browser {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    async fn fragment(&self, path: &str) -> anyhow::Result<Page> {
+    pub(crate) async fn fragment(&self, path: &str) -> anyhow::Result<Page> {
         self.send(self.http.get(format!("{}{path}", self.base)).header("x-fragment", "1")).await
     }
 
@@ -97,7 +97,7 @@ impl Page {
 
     /// No name, however hostile, has become markup, a direction of writing, or something unseen.
     #[track_caller]
-    fn assert_harmless(&self) {
+    pub(crate) fn assert_harmless(&self) {
         for never in ['\u{202e}', '\u{200b}', '\u{7}', '\t'] {
             assert!(!self.text.contains(never), "{never:?} in {}", self.text);
         }

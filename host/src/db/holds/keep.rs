@@ -9,7 +9,7 @@ use super::super::{
     fault::Fault,
     records::{ObjectRow, PlaceRow, decode, encode, time},
     tables::{Rows, WriteRows},
-    tree::{self, Node},
+    tree::{self, Node, Tree},
 };
 use crate::model::{
     connection::Actor,
@@ -185,12 +185,12 @@ pub(in crate::db) fn free(rows: &mut WriteRows<'_>, object: u128) -> Result<bool
 /// The lineage of an object that was proved to be absent, where it still counts as present and is where it was. What is
 /// left out meanwhile is nobody's absence.
 pub(in crate::db) fn still_absent(
-    rows: &impl Rows,
+    tree: &impl Tree,
     filter: &Filter,
     object: u128,
     place: &PlaceRow,
 ) -> Result<Option<Vec<Node>>, Fault> {
-    let Some(chain) = tree::lineage(rows, object)? else { return Ok(None) };
+    let Some(chain) = tree::lineage(tree, object)? else { return Ok(None) };
     let is_there = chain.last().is_some_and(|node| is_at(&node.row, place));
     Ok((is_there && tree::remote_status(&chain, filter) != RemoteStatus::Excluded).then_some(chain))
 }

@@ -3,7 +3,7 @@
 //! A dry run decides exactly as a real one, so it has to see what it would have written: each row is read from its draft
 //! where that has it, and written there (`draft.rs`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use redb::ReadableTable as _;
 
@@ -24,19 +24,15 @@ use crate::model::{column::Column, settings::Overrides};
 
 impl Tree for Ledger<'_, '_> {
     fn object_as<T>(&self, id: u128, read: impl FnOnce(&[u8]) -> Result<T, Fault>) -> Result<Option<T>, Fault> {
-        match self.drafted(At::Object(id))? {
-            Some(row) => row.as_deref().map(read).transpose(),
-            None => self.rows.object_as(id, read),
-        }
+        self.view().object_as(id, read)
     }
 
     fn overrides_of(&self, id: u128) -> Result<Overrides, Fault> {
-        let own = self.look(At::Overrides(id), |rows| Ok(Some(rows.overrides_of(id)?)))?;
-        Ok(own.unwrap_or_default())
+        self.view().overrides_of(id)
     }
 
     fn child_of(&self, parent: u128, namespace: &str, name: &str) -> Result<Option<u128>, Fault> {
-        self.look(At::Child(parent, namespace, name), |rows| rows.child_of(parent, namespace, name))
+        self.view().child_of(parent, namespace, name)
     }
 
     fn is_cut_off(&self, id: u128) -> Result<bool, Fault> {
@@ -85,38 +81,18 @@ impl Ledger<'_, '_> {
 
     /// Ids of the children of a container in one namespace.
     pub(super) fn children_in(&self, parent: u128, namespace: &str) -> Result<Vec<u128>, Fault> {
-        self.redrawn(parent, tree::children_in(self.rows, parent, namespace)?, |row| row.namespace == namespace)
+        self.view().redrawn(parent, tree::children_in(self.rows, parent, namespace)?, |row| row.namespace == namespace)
     }
 
     /// Ids of the children of a container that another object has displaced.
     pub(super) fn displaced_in(&self, parent: u128) -> Result<Vec<u128>, Fault> {
-        self.redrawn(parent, tree::displaced_in(self.rows, parent)?, |row| row.namespace.starts_with(DISPLACED))
+        self.view().redrawn(parent, tree::displaced_in(self.rows, parent)?, |row| row.namespace.starts_with(DISPLACED))
     }
 
     /// Ids of all children of a container.
     pub(super) fn children(&self, parent: u128) -> Result<Vec<u128>, Fault> {
         let stored = tree::children_of(self.rows, parent)?.into_iter().map(|(_, id)| id).collect();
-        self.redrawn(parent, stored, |_| true)
-    }
-
-    /// What is left of these children of a container, and those that came, where the draft says so.
-    fn redrawn(&self, parent: u128, stored: Vec<u128>, fits: impl Fn(&ObjectRow) -> bool) -> Result<Vec<u128>, Fault> {
-        if !self.dry {
-            return Ok(stored);
-        }
-        let mut ids = stored;
-        for (_, row) in self.drafted_below(At::Child(parent, "", ""), parent)? {
-            ids.extend(row.map(|row| decode::<u128>(&row)).transpose()?);
-        }
-        let mut known = HashSet::new();
-        let mut children = Vec::new();
-        for id in ids {
-            let is_here = tree::object(self, id)?.is_some_and(|row| row.parent == Some(parent) && fits(&row));
-            if is_here && known.insert(id) {
-                children.push(id);
-            }
-        }
-        Ok(children)
+        self.view().redrawn(parent, stored, |_| true)
     }
 
     /// Why the connector leaves an object out.
@@ -204,7 +180,7 @@ impl Ledger<'_, '_> {
             let (key, row) = row?;
             listings.insert(key.value().1.to_owned(), decode(row.value())?);
         }
-        for (namespace, row) in self.drafted_below(At::Listed(container, ""), container)? {
+        for (namespace, row) in self.view().drafted_below(At::Listed(container, ""), container)? {
             let namespace = String::from_utf8(namespace).map_err(|_| Fault::Broken("a namespace is no text"))?;
             match row {
                 Some(row) => drop(listings.insert(namespace, decode(&row)?)),

@@ -136,7 +136,7 @@ impl Ledger<'_, '_> {
         let mut held = Vec::new();
         for (id, absent) in self.some_absent()? {
             self.rows.absent.remove((self.job_id, id))?;
-            let Some(chain) = holds::still_absent(self.rows, &self.filter, id, &absent.place)? else { continue };
+            let Some(chain) = holds::still_absent(self, &self.filter, id, &absent.place)? else { continue };
             if wider.holds(self.rows, &chain)? {
                 held.push(id);
                 continue;

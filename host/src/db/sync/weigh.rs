@@ -13,13 +13,14 @@ use redb::ReadableTable as _;
 
 use super::{
     super::{
-        connections,
+        connections, dry,
         fault::Fault,
         holds, queue,
         records::{JobRow, ObjectRow, decode},
         tables::Rows,
         tree::{self, Node},
     },
+    draft::View,
     judge::AbsentRow,
 };
 use crate::model::{
@@ -95,7 +96,8 @@ struct Above {
 pub(super) fn weigh(rows: &impl Rows, job_id: u128, job: &JobRow) -> Result<Vec<Verdict>, Fault> {
     let filter = connections::filter(rows, job.connection)?;
     let rule = holds::rule(rows, job.connection)?;
-    let mut scale = Scale { rows, filter: &filter, job_id, above: HashMap::new(), wider: Wider::of(job.object) };
+    let view = View { rows, draft_of: dry::is_dry(rows, job_id)?.then_some(job_id) };
+    let mut scale = Scale { view, filter: &filter, job_id, above: HashMap::new(), wider: Wider::of(job.object) };
     let mut tallies: HashMap<u128, Tally> = HashMap::new();
     let mut absences = Vec::new();
     for row in rows.absent().range((job_id, 0)..=(job_id, u128::MAX))? {
@@ -110,7 +112,7 @@ pub(super) fn weigh(rows: &impl Rows, job_id: u128, job: &JobRow) -> Result<Vec<
 }
 
 struct Scale<'a, R> {
-    rows: &'a R,
+    view: View<'a, R>,
     filter: &'a Filter,
     job_id: u128,
     above: HashMap<u128, Option<Rc<Above>>>,
@@ -127,7 +129,7 @@ impl<R: Rows> Scale<'_, R> {
         tallies: &mut HashMap<u128, Tally>,
     ) -> Result<Option<Rc<Above>>, Fault> {
         let Some(above) = self.above(absent.place.parent)? else { return Ok(None) };
-        let Some(row) = tree::object(self.rows, id)?.filter(|row| holds::is_at(row, &absent.place)) else {
+        let Some(row) = tree::object(&self.view, id)?.filter(|row| holds::is_at(row, &absent.place)) else {
             return Ok(None);
         };
         let way = above.way.as_ref().and_then(|way| self.filter.below(way, &row.name));
@@ -135,12 +137,12 @@ impl<R: Rows> Scale<'_, R> {
             return Ok(None);
         };
         let mut chain = above.chain.clone();
-        let mut leaves = Leaves { rows: self.rows, filter: self.filter, others: false };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
         // What lies in a container that is absent too is counted with that one.
         let is_counted = above.status == RemoteStatus::Present && !above.is_absent;
         let weight = if is_counted { leaves.of(id, &row, &way, u64::MAX)? } else { 0 };
         chain.push(Node { id, row });
-        if self.wider.holds(self.rows, &chain)? {
+        if self.wider.holds(self.view.rows, &chain)? {
             return Ok(None);
         }
         for node in &above.chain {
@@ -161,8 +163,8 @@ impl<R: Rows> Scale<'_, R> {
         if let Some(known) = self.above.get(&parent) {
             return Ok(known.clone());
         }
-        let rows = self.rows;
-        let found = match tree::lineage(rows, parent)? {
+        let rows = self.view.rows;
+        let found = match tree::lineage(&self.view, parent)? {
             None => None,
             Some(chain) => {
                 let mut is_absent = false;
@@ -198,7 +200,7 @@ impl<R: Rows> Scale<'_, R> {
             // Held at the object that the job is for where what trips lies above it.
             let scope = if ids.contains(&object) { id } else { object };
             tripped.insert(id);
-            let Some(scope_chain) = tree::lineage(self.rows, scope)? else { continue };
+            let Some(scope_chain) = tree::lineage(&self.view, scope)? else { continue };
             let equal_syncs = self.equal_syncs(scope, scheduled, absences)?;
             if rule.confirm_after.is_some_and(|enough| equal_syncs >= enough) {
                 continue;
@@ -225,7 +227,7 @@ impl<R: Rows> Scale<'_, R> {
         let (Some(way), RemoteStatus::Present) = (way, tree::remote_status(chain, self.filter)) else {
             return Ok(None);
         };
-        let mut leaves = Leaves { rows: self.rows, filter: self.filter, others: false };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
         let mut it = Weighed {
             known: leaves.below(last.id, &way, rule.enough(tally.vanished))?,
             vanished: tally.vanished,
@@ -240,12 +242,12 @@ impl<R: Rows> Scale<'_, R> {
 
     /// Scheduled syncs, this one included, that have found the very same absent as is held in a scope.
     fn equal_syncs(&self, scope: u128, scheduled: bool, absences: &[(u128, Rc<Above>)]) -> Result<u32, Fault> {
-        let Some(hold) = self.rows.scope_holds().get(scope)?.map(|row| row.value()) else { return Ok(0) };
-        let Some(row) = holds::row(self.rows, hold)? else { return Ok(0) };
+        let Some(hold) = self.view.rows.scope_holds().get(scope)?.map(|row| row.value()) else { return Ok(0) };
+        let Some(row) = holds::row(self.view.rows, hold)? else { return Ok(0) };
         let mut found = 0;
         for (id, above) in absences {
             if *id == scope || above.chain.iter().any(|node| node.id == scope) {
-                if holds::of_object(self.rows, *id)? != Some(hold) {
+                if holds::of_object(self.view.rows, *id)? != Some(hold) {
                     return Ok(0);
                 }
                 found += 1;
@@ -275,7 +277,7 @@ fn containers(absences: &[(u128, Rc<Above>)]) -> impl Iterator<Item = &[Node]> {
 
 /// Counts what is known to be there: what is no container, and containers in which nothing is.
 struct Leaves<'a, R> {
-    rows: &'a R,
+    view: View<'a, R>,
     filter: &'a Filter,
     /// Whether anything but tables was counted.
     others: bool,
@@ -293,15 +295,15 @@ impl<R: Rows> Leaves<'_, R> {
 
     /// The leaves below a container; at most about `stop` are counted.
     fn below(&mut self, id: u128, way: &Way, stop: u64) -> Result<u64, Fault> {
-        let rows = self.rows;
+        let view = self.view;
         let mut found = 0;
-        for child in rows.children().range((id, "", "")..(id + 1, "", ""))? {
+        for child in view.each_child(id)? {
             if found >= stop {
                 break;
             }
-            let (key, child) = child?;
-            if let Some((row, way)) = self.present(child.value(), key.value().2, way)? {
-                found += self.of(child.value(), &row, &way, stop - found)?;
+            let child = child?;
+            if let Some((row, way)) = self.present(child, way)? {
+                found += self.of(child, &row, &way, stop - found)?;
             }
         }
         Ok(found)
@@ -310,19 +312,17 @@ impl<R: Rows> Leaves<'_, R> {
     /// The children of a container that are there; at most `stop` are counted.
     fn children(&self, id: u128, way: &Way, stop: u64) -> Result<u64, Fault> {
         let mut found = 0;
-        for child in self.rows.children().range((id, "", "")..(id + 1, "", ""))? {
+        for child in self.view.each_child(id)? {
             if found >= stop {
                 break;
             }
-            let (key, child) = child?;
-            found += u64::from(self.present(child.value(), key.value().2, way)?.is_some());
+            found += u64::from(self.present(child?, way)?.is_some());
         }
         Ok(found)
     }
 
-    fn present(&self, id: u128, name: &str, above: &Way) -> Result<Option<(ObjectRow, Way)>, Fault> {
-        let Some(way) = self.filter.below(above, name) else { return Ok(None) };
-        let row = tree::object(self.rows, id)?.filter(|row| row.mark() == RemoteStatus::Present);
-        Ok(row.map(|row| (row, way)))
+    fn present(&self, id: u128, above: &Way) -> Result<Option<(ObjectRow, Way)>, Fault> {
+        let row = tree::object(&self.view, id)?.filter(|row| row.mark() == RemoteStatus::Present);
+        Ok(row.and_then(|row| self.filter.below(above, &row.name).map(|way| (row, way))))
     }
 }

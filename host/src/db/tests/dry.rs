@@ -68,7 +68,8 @@ async fn entries(world: &World, sight: &Sight, job: JobId) -> Vec<Entry> {
 fn told(entries: &[Entry]) -> Vec<String> {
     let line = |e: &Entry| {
         let path = e.path.as_ref().map(ToString::to_string);
-        format!("{path:?} {:?} {:?} {:?} {:?}", e.namespace, e.object_type, e.what, e.values)
+        let held = matches!(e.applied, Applied::Held | Applied::WouldHold);
+        format!("{path:?} {:?} {:?} {:?} {:?} held: {held}", e.namespace, e.object_type, e.what, e.values)
     };
     let mut lines: Vec<String> = entries.iter().map(line).collect();
     lines.sort();
@@ -97,11 +98,16 @@ async fn same(world: &mut World, object: &str, force: bool) -> Vec<String> {
     assert!(dry.job_type.is_dry_run() && dry.state == JobState::Completed, "{dry:?}");
     assert_eq!(inventory(&world.db).await, before, "a dry run writes nothing");
     let would = entries(world, &Sight::All, dry.id).await;
-    assert!(would.iter().all(|entry| entry.applied == Applied::No && entry.job == Some(dry.id)));
+    assert!(would.iter().all(|entry| entry.applied.is_dry() && entry.job == Some(dry.id)));
     assert_eq!(dry.found, Some(would.len() as u64));
     let real = world.sync_with(object, force).await;
     let did = entries(world, &Sight::All, real.id).await;
-    assert!(did.iter().all(|entry| entry.applied == Applied::Yes) && real.found.is_none());
+    assert!(!did.iter().any(|entry| entry.applied.is_dry()) && real.found.is_none());
+    let causes = |job: &Job| {
+        let would = job.would_hold.iter().map(|it| it.cause.clone());
+        would.chain(job.holds.iter().map(|hold| hold.cause.clone())).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(causes(&dry), causes(&real));
     assert_eq!(told(&would), told(&did));
     assert_eq!(outcome(&dry), outcome(&real));
     told(&did)
