@@ -1,14 +1,13 @@
 //! Dry runs: syncs that compute the difference and leave the inventory as it is.
 //!
 //! A dry run is the same sync: what it would write to the inventory goes to a draft, which it reads first from then on
-//! (`sync/draft.rs`) and which is given back when it has ended. So it finds what a sync at this moment would change, and what it
-//! found is listed with the job for as long as the job is kept.
+//! (`sync/draft.rs`) and which is given back when it has ended. So it finds what a sync at this moment would change. What
+//! it found is listed with the job for as long as the job is kept.
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use redb::ReadableTable as _;
+use serde::{Deserialize, Serialize};
 
 use super::{
     changes::DetailsRow,
@@ -56,6 +55,8 @@ pub(super) fn begin_again(rows: &mut WriteRows<'_>, job: u128, row: &mut JobRow)
         rows.dry_changes.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
         rows.dry_holds.remove(job)?;
         rows.drafts.retain_in(draft_of(job), |_, _| false)?;
+        rows.job_errors.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
+        row.errors_listed = 0;
         let SyncCounts { requests, bytes, .. } = row.counts;
         row.counts = SyncCounts { requests, bytes, ..SyncCounts::default() };
     }

@@ -412,6 +412,7 @@ async fn a_dry_run_joins_no_sync_and_runs_beside_none_that_overlaps() {
 async fn a_dry_run_under_another_configuration_begins_again_with_nothing() {
     let mut world = world("dry-again").await;
     world.platform.add("cat/s1/new", "id:int");
+    world.platform.failing.insert("cat".into());
     let now = world.now();
     world.db.enqueue_dry_run(&Sight::All, &at("K"), false, now).await.expect("enqueue").expect("object");
     let claimed = world.db.claim_job(now).await.expect("claim").expect("job");
@@ -422,12 +423,14 @@ async fn a_dry_run_under_another_configuration_begins_again_with_nothing() {
         tasks.extend(advanced.task.into_iter().chain(advanced.added));
     }
     let job = world.db.job(&Sight::All, claimed.job.id).await.expect("read").expect("job");
-    assert!(job.counts.pages > 0);
+    assert!(job.counts.pages > 0 && job.object_errors.len() == 1, "{job:?}");
+    world.platform.failing.clear();
     let update = ConnectionUpdate { config: serde_json::json!({"other": 1}), ..update_of(&world.connection) };
     world.db.update_connection(world.connection.id, update, None, now).await.expect("update");
     world.check().await;
     let again = world.db.job(&Sight::All, job.id).await.expect("read").expect("job");
     assert_eq!((again.found, again.counts.pages, again.state), (Some(0), 0, JobState::Retry));
+    assert!(again.object_errors.is_empty(), "{again:?}");
     assert!(again.counts.requests > 0, "what it cost is not forgotten");
     let done = world.run().await.into_iter().find(|done| done.id == job.id).expect("ran");
     let would = entries(&world, &Sight::All, done.id).await;
@@ -468,10 +471,10 @@ async fn a_list_has_an_end_and_goes_with_its_job() {
     let job = world.db.enqueue_dry_run(&Sight::All, &at("K"), false, now).await.expect("enqueue").expect("object");
     let id = job.id.as_u128();
     let table = world.get("K/cat/s1/a").await.id;
-    for _ in 0..3 {
-        let changes = vec![Change { object: table, what: What::Missing }; 40_000];
+    for _ in 0..25 {
+        let changes = vec![Change { object: table, what: What::Missing }; 4_800];
         let detail = Detail { within: 0, namespace: None, name: "a".into(), object_type: 0, from: None, values: None };
-        let details = DetailsRow { details: vec![detail; 40_000], ..DetailsRow::default() };
+        let details = DetailsRow { details: vec![detail; 4_800], ..DetailsRow::default() };
         let row = DryChangesRow { at: 0, changes, details, held: false };
         let append = move |rows: &mut WriteRows<'_>| dry::append(rows, id, row).map_err(Stop::<DbError>::from);
         world.db.write("append", append).await.expect("append");
