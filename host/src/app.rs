@@ -60,6 +60,8 @@ pub struct Options {
     /// Told the first administrator's key, before it is stored: a crash in between makes the next start tell another
     /// one, and nobody is locked out.
     pub on_first_key: Option<fn(&str)>,
+    /// Only these of the bundled connectors, for whoever starts often: compiling them is most of a start. None: all.
+    pub bundled: Option<&'static [&'static str]>,
 }
 
 impl App {
@@ -80,7 +82,7 @@ impl App {
         let surroundings = Surroundings { clock: options.clock.clone(), keep: Some(Arc::new(keep)) };
         let egress = Egress::within(config.egress.clone(), surroundings)?;
         let connectors = Connectors::new()?.approving(&config.egress.approved_origins);
-        connectors.load_bundled().await?;
+        connectors.load_bundled(options.bundled).await?;
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let work = jobs::Context {

@@ -136,9 +136,9 @@ impl Connectors {
         Self { approved: approved.into(), ..self }
     }
 
-    /// Loads the components inside the binary.
-    pub async fn load_bundled(&self) -> anyhow::Result<()> {
-        for (name, bytes) in bundled::BUNDLED {
+    /// Loads the components inside the binary: all, or only those of these names.
+    pub async fn load_bundled(&self, only: Option<&[&str]>) -> anyhow::Result<()> {
+        for (name, bytes) in bundled::BUNDLED.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(name))) {
             self.load(bytes).await.with_context(|| format!("load the bundled connector {name}"))?;
         }
         Ok(())

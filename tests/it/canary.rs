@@ -1,6 +1,8 @@
 //! Secrets that a full run is given are in nothing that it leaves behind: no log line even at the finest level, no answer,
 //! no page, and not in clear in the data directory.
 
+mod snowflake;
+
 use std::{
     fs,
     path::Path,
@@ -100,6 +102,55 @@ impl Run {
         let set = answer.headers().get("set-cookie").expect("a session").to_str().expect("text").to_owned();
         self.cookie = set.split(';').next().map(str::to_owned);
     }
+
+    /// Reads whatever tells something of connections, through the API and as pages.
+    async fn read_everything(&mut self, connections: usize) {
+        self.sign_in().await;
+        let all = self.post("/data/object/search", json!({ "size": 500 })).await;
+        let hits = all.json["hits"].as_array().expect("hits");
+        let ids: Vec<String> = hits.iter().filter_map(|hit| hit["id"].as_str().map(str::to_owned)).collect();
+        assert_eq!(ids.len(), connections, "{}", all.text);
+        for id in &ids {
+            for path in ["/data/object?id=", "/data/connection?id=", "/data/columns?id="] {
+                self.get(&format!("{path}{id}")).await.expect(200).expect("read");
+            }
+            for page in ["", "/settings", "/connection", "/sync", "/delete"] {
+                self.get(&format!("/ui/object/{id}{page}")).await.expect(200).expect("a page");
+            }
+            self.post(&format!("/data/object/search?id={id}"), json!({ "recursive": true, "size": 500 })).await;
+        }
+        for path in ["/jobs", "/connectors", "/openapi.json", "/docs", "/ui/connections", "/ui/jobs"] {
+            self.get(path).await.expect(200).expect("read");
+        }
+    }
+
+    /// Ends the host as an operator does, and finds none of these texts in what it said, nor in what it left behind.
+    /// The key of a connection is no secret, and is found in the store: so the search itself works.
+    fn end_and_search(mut self, dir: &Path, canaries: &[&str], key: &str) {
+        let pid = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
+        assert!(self.process.wait().expect("ended").success());
+        for (what, text) in &self.answers {
+            for canary in canaries {
+                assert!(!text.contains(canary), "{what}: the answer holds {canary}");
+            }
+        }
+        let mut left = vec![dir.join("log"), dir.join("out")];
+        files(&dir.join("data"), &mut left);
+        let mut seen_key = false;
+        for file in left {
+            let bytes = fs::read(&file).expect("file");
+            let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            for canary in canaries {
+                assert!(!holds(canary), "{} holds {canary}", file.display());
+            }
+            seen_key |= file.ends_with("wharfinger.redb") && holds(key);
+            if file.ends_with("log") {
+                assert!(holds("TRACE") && holds("connection registered"), "the log was kept at its finest");
+            }
+        }
+        assert!(seen_key, "the store holds the connection's key in clear");
+    }
 }
 
 impl Drop for Run {
@@ -181,50 +232,9 @@ async fn a_secret_is_found_nowhere_after_a_full_run() {
     let queued = run.post("/data/crawl/Canary%20by%20token", json!({})).await;
     run.finish(&queued).await;
 
-    run.sign_in().await;
-    let all = run.post("/data/object/search", json!({ "size": 500 })).await;
-    let ids: Vec<String> =
-        all.json["hits"].as_array().expect("hits").iter().filter_map(|h| h["id"].as_str().map(str::to_owned)).collect();
-    assert_eq!(ids.len(), 2, "{}", all.text);
-    for id in &ids {
-        for path in ["/data/object?id=", "/data/connection?id=", "/data/columns?id="] {
-            run.get(&format!("{path}{id}")).await.expect(200).expect("read");
-        }
-        for page in ["", "/settings", "/connection", "/sync", "/delete"] {
-            run.get(&format!("/ui/object/{id}{page}")).await.expect(200).expect("a page");
-        }
-        run.post(&format!("/data/object/search?id={id}"), json!({ "recursive": true, "size": 500 })).await;
-    }
-    for path in ["/jobs", "/connectors", "/openapi.json", "/docs", "/ui/connections", "/ui/jobs"] {
-        run.get(path).await.expect(200).expect("read");
-    }
+    run.read_everything(2).await;
     let gone = run.call(Method::DELETE, "/data/object/Canary%20by%20client", None).await;
     assert_eq!(gone.status, 200, "{}", gone.text);
-    let answers = std::mem::take(&mut run.answers);
-    let pid = run.process.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-    assert!(run.process.wait().expect("ended").success());
-
     let canaries = [TOKEN, NEW_TOKEN, WRONG_TOKEN, CLIENT_SECRET, ISSUED, ADMIN_KEY];
-    for (what, text) in &answers {
-        for canary in canaries {
-            assert!(!text.contains(canary), "{what}: the answer holds {canary}");
-        }
-    }
-    let mut left = vec![dir.path().join("log"), dir.path().join("out")];
-    files(&dir.path().join("data"), &mut left);
-    let mut seen_key = false;
-    for file in left {
-        let bytes = fs::read(&file).expect("file");
-        let holds = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-        for canary in canaries {
-            assert!(!holds(canary), "{} holds {canary}", file.display());
-        }
-        // The search itself works: what is no secret is found.
-        seen_key |= file.ends_with("wharfinger.redb") && holds("Canary by token");
-        if file.ends_with("log") {
-            assert!(holds("TRACE") && holds("connection registered"), "the log was kept at its finest");
-        }
-    }
-    assert!(seen_key, "the store holds the connection's key in clear");
+    run.end_and_search(dir.path(), &canaries, "Canary by token");
 }

@@ -37,7 +37,7 @@ struct Delivered {
 impl Rig {
     async fn new(payload: &Value) -> Result<Self> {
         let connectors = Connectors::new()?;
-        connectors.load_bundled().await?;
+        connectors.load_bundled(None).await?;
         let connector = connectors.by_technology(&"Databricks".parse()?).context("it is bundled")?;
         let mut connection = payload["connection"].clone();
         connection.as_object_mut().context("an object")?.remove("technology");

@@ -1,108 +1,175 @@
-//! The process is killed at random moments of syncs; what is stored goes on from there.
+//! The process is killed at random moments of syncs, settings changes, deletions and registrations: its file is sound
+//! each time, the next start has all that was acknowledged, and in the end the inventory is the platform.
+//!
+//! `WHARFINGER_TEST_KILLS` says how often, `WHARFINGER_TEST_SEED` with which choices.
+
+mod driver;
+mod ledger;
+mod platform;
+mod settle;
 
 use std::{
-    path::{Path, PathBuf},
-    time::Duration,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
-use anyhow::Context;
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::task::JoinSet;
 use wharfinger::db::Db;
 use wharfinger_simulators::{
     random::Random,
-    unity_catalog::{Change, NewColumn, Options, Shape, UnityCatalog, generate::Names, path},
+    unity_catalog::{Options, Shape, UnityCatalog, generate::Names},
 };
 use wharfinger_tests::{
+    Client,
     host::TempDir,
     inventory::{differences, of_host, of_metastore, present, without_container_ids},
 };
 
+use self::ledger::Ledger;
 use crate::process::Process;
 
-/// How often the process is killed.
-const KILLS: usize = 50;
+/// How often processes are killed where nothing else is said.
+const KILLS: usize = 40;
+
+/// Data directories with a process each: while one starts, another one lives.
+const WORLDS: usize = 2;
+
+/// Who sends requests side by side, besides the one that registers and deregisters.
+const DRIVERS: usize = 3;
+
+/// The connection that is always there, and the one that comes and goes.
+const LAKE: &str = "Lake";
+const POND: &str = "Pond";
+
+/// What the kills of a world met.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    unfinished_syncs: usize,
+    unanswered_writes: usize,
+    acknowledged: usize,
+}
 
 #[tokio::test(flavor = "multi_thread")]
-#[allow(clippy::disallowed_methods, reason = "a failed run is repeated with its seed")]
-async fn killed_at_any_moment_of_a_sync_the_next_start_goes_on() -> anyhow::Result<()> {
-    let seed = std::env::var("WHARFINGER_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or_else(rand_seed);
-    println!("seed {seed}");
-    let mut random = Random::new(seed);
-    let shape = Shape { catalogs: 4, schemas: 5, tables: 100, columns: 5, names: Names::Plain };
-    let platform = UnityCatalog::start(Options::new(shape.generate(seed))).await?;
-    platform.set_latency(Duration::from_millis(120));
-    let dir = TempDir::new()?;
-
-    let mut process = Process::start(dir.path()).await?;
-    process.client.post("/data/connection", &platform.payload("Lake")).await?.expect(201)?;
-    let mut unfinished = 0;
-    for round in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(random.below(1500) as u64)).await;
-        process.kill()?;
-        mutate(&platform, &mut random, round)?;
-        process = Process::start(dir.path()).await?;
-        let jobs = process.client.get("/jobs/search?size=1").await?.expect(200)?;
-        let job = &jobs.json["jobs"][0];
-        match job["state"].as_str().unwrap_or_default() {
-            "completed" => {
-                let body = serde_json::json!({ "forceRecursive": random.one_in(3) });
-                process.client.post("/data/crawl/Lake", &body).await?.expect(202)?;
-            }
-            "created" | "active" | "retry" => unfinished += 1,
-            _ => anyhow::bail!("round {round}: {}", jobs.text),
-        }
+async fn what_was_acknowledged_outlives_a_kill_at_any_moment() -> anyhow::Result<()> {
+    let seed = setting("WHARFINGER_TEST_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as u64 & 0xffff_ffff);
+    let kills = setting("WHARFINGER_TEST_KILLS").map_or(KILLS, |kills| kills as usize);
+    println!("seed {seed}, {kills} kills");
+    let started = Instant::now();
+    let mut worlds = JoinSet::new();
+    for world in 0..WORLDS {
+        let share = kills / WORLDS + usize::from(world < kills % WORLDS);
+        worlds.spawn(
+            async move { live(seed, world, share).await.with_context(|| format!("seed {seed}, world {world}")) },
+        );
     }
-    println!("{unfinished} of {KILLS} kills met an unfinished sync");
-    assert!(unfinished > KILLS / 4, "the kills missed the syncs: {unfinished}");
-    // What was found half-way is finished, and one more sync sees the last changes.
-    let jobs = process.client.get("/jobs/search?size=1").await?.expect(200)?;
-    let bulk = jobs.json["jobs"][0]["bulkId"].as_str().context("bulkId")?;
-    process.client.completed(bulk).await?;
-    process.client.sync("Lake").await?;
-    process.kill()?;
-
-    let db = Db::open(&store(dir.path()))?;
-    let violations = db.verify().await?;
-    assert!(violations.is_empty(), "{violations:?}");
-    let expected = without_container_ids(platform.read(of_metastore));
-    let found = without_container_ids(present(of_host(&db, "Lake").await?));
-    let differences = differences(&expected, &found);
-    assert!(differences.is_empty(), "seed {seed}: the inventory differs:\n{differences}");
+    let mut met = Met::default();
+    while let Some(world) = worlds.join_next().await {
+        let one = world??;
+        met.unfinished_syncs += one.unfinished_syncs;
+        met.unanswered_writes += one.unanswered_writes;
+        met.acknowledged += one.acknowledged;
+    }
+    println!("{met:?} of {kills} kills in {} s", started.elapsed().as_secs());
+    assert!(met.unfinished_syncs > kills / 4, "the kills missed the syncs: {met:?}");
+    assert!(met.unanswered_writes > kills / 8, "the kills missed the writes: {met:?}");
+    assert!(met.acknowledged > kills, "hardly anything was written: {met:?}");
     Ok(())
 }
 
-fn store(dir: &Path) -> PathBuf {
-    dir.join("data/wharfinger.redb")
+#[allow(clippy::disallowed_methods, reason = "a failed run is repeated with its seed")]
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
-fn rand_seed() -> u64 {
-    (uuid::Uuid::new_v4().as_u128() & 0xffff_ffff) as u64
-}
+/// One data directory through all its kills.
+async fn live(seed: u64, world: usize, kills: usize) -> anyhow::Result<Met> {
+    let mut random = Random::new(seed.wrapping_add(world as u64 * 1_000_003));
+    let lake = Shape { catalogs: 3, schemas: 4, tables: 60, columns: 4, names: Names::Plain };
+    let lake = UnityCatalog::start(Options::new(lake.generate(random.next_u64()))).await?;
+    lake.set_latency(Duration::from_millis(150));
+    let pond = Shape { catalogs: 1, schemas: 2, tables: 10, columns: 3, names: Names::Plain };
+    let pond = Arc::new(UnityCatalog::start(Options::new(pond.generate(random.next_u64()))).await?);
+    let dir = TempDir::new()?;
 
-/// A few random changes of the platform between two lives of the host.
-fn mutate(platform: &UnityCatalog, random: &mut Random, round: usize) -> anyhow::Result<()> {
-    for _ in 0..random.below(6) {
-        let target = platform.read(|metastore| {
-            let count = metastore.tables().count();
-            metastore.tables().nth(random.below(count)).map(|(path, _)| path.map(str::to_owned))
-        });
-        let Some([catalog, schema, table]) = target else { return Ok(()) };
-        let here = path(&[&catalog, &schema, &table]);
-        let change = match random.below(6) {
-            0 => Change::Drop { path: here },
-            1 => Change::Rename { path: here, to: format!("renamed_{round}_{}", random.below(1_000_000)) },
-            2 => Change::Recreate { path: here },
-            3 => Change::AddColumn { path: here, column: NewColumn::new("added", "string"), at: None },
-            4 => Change::Comment { path: here, comment: Some(format!("round {round}")) },
-            _ => {
-                let name = format!("new_{round}_{}", random.below(1_000_000));
-                Change::Add {
-                    path: path(&[&catalog, &schema, &name]),
-                    columns: vec![NewColumn::new("id", "int")],
-                    comment: None,
-                }
-            }
-        };
-        platform.change(&change)?;
+    let mut process = Process::start_with_databricks(dir.path()).await?;
+    process.client.register(&lake.payload(LAKE)).await?;
+    let ledger = Arc::new(Mutex::new(Ledger::default()));
+    settle::settle(&ledger, &process.client).await?;
+    let mut met = Met::default();
+    for round in 0..kills {
+        let mut drivers = JoinSet::new();
+        for _ in 0..DRIVERS {
+            let (client, random) = (process.client.clone(), Random::new(random.next_u64()));
+            drivers.spawn(driver::drive(client, Arc::clone(&ledger), random));
+        }
+        let (client, random_of_pond) = (process.client.clone(), Random::new(random.next_u64()));
+        drivers.spawn(driver::come_and_go(client, Arc::clone(&ledger), random_of_pond, pond.payload(POND)));
+        tokio::time::sleep(Duration::from_millis(random.below(1000) as u64)).await;
+        process.kill()?;
+        while let Some(ended) = drivers.join_next().await {
+            ended??;
+        }
+        let place = || format!("round {round}");
+        sound(dir.path()).await.with_context(place)?;
+        platform::mutate(&lake, &mut random, round)?;
+        process = Process::start_with_databricks(dir.path()).await?;
+        let found = settle::settle(&ledger, &process.client).await.with_context(place)?;
+        met.unfinished_syncs += usize::from(found.unfinished_sync);
+        met.unanswered_writes += usize::from(found.unanswered_write);
+        met.acknowledged += found.acknowledged;
+        if found.idle {
+            let body = json!({ "forceRecursive": random.one_in(3) });
+            process.client.post(&format!("/data/crawl/{LAKE}"), &body).await?.expect(202)?;
+        }
     }
+    finish(&process.client, &ledger).await?;
+    process.kill()?;
+    sound(dir.path()).await?;
+    let db = Db::open(&dir.path().join("data/wharfinger.redb"))?;
+    equal(&db, LAKE, &lake).await?;
+    if settle::lock(&ledger).has_pond() {
+        equal(&db, POND, &pond).await?;
+    }
+    Ok(met)
+}
+
+/// The file that a kill left behind breaks no rule, and looking at it has not repaired it. A process of its own looks: the
+/// lock of a directory must not be inherited by what another world starts at that moment.
+async fn sound(dir: &Path) -> anyhow::Result<()> {
+    let (data, file) = (dir.join("data"), dir.join("data/wharfinger.redb"));
+    let before = std::fs::read(&file)?;
+    let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_host"));
+    verify.arg("verify").arg("--data-dir").arg(data);
+    let output = tokio::task::spawn_blocking(move || verify.output()).await??;
+    anyhow::ensure!(output.status.success(), "the file is not sound: {output:?}");
+    anyhow::ensure!(std::fs::read(&file)? == before, "the check has written to the file");
+    Ok(())
+}
+
+/// What was found half-way is finished; one more sync, without patterns and of all that is disabled, sees the last changes.
+async fn finish(client: &Client, ledger: &Mutex<Ledger>) -> anyhow::Result<()> {
+    let options = json!({ "options": { "include": [], "exclude": [], "columnsMaxAge": null } });
+    client.put(&format!("/data/connection/{LAKE}"), &options).await?.expect(200)?;
+    driver::until_idle(client).await?;
+    settle::ended(ledger, client).await?;
+    let keys = if settle::lock(ledger).has_pond() { vec![LAKE, POND] } else { vec![LAKE] };
+    for key in keys {
+        let body = json!({ "forceRecursive": true });
+        let answer = client.post(&format!("/data/crawl/{key}"), &body).await?.expect(202)?;
+        let job = client.completed(answer.json["bulkId"].as_str().context("bulkId")?).await?;
+        anyhow::ensure!(job["output"]["held"] == false, "the last sync is held: {job}");
+    }
+    Ok(())
+}
+
+/// The inventory is what the platform has.
+async fn equal(db: &Db, key: &str, platform: &UnityCatalog) -> anyhow::Result<()> {
+    let expected = without_container_ids(platform.read(of_metastore));
+    let found = without_container_ids(present(of_host(db, key).await?));
+    let differences = differences(&expected, &found);
+    anyhow::ensure!(differences.is_empty(), "the inventory of {key} differs:\n{differences}");
     Ok(())
 }

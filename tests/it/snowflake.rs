@@ -5,6 +5,7 @@ mod columns;
 mod expiry;
 mod faults;
 mod latency;
+mod names;
 mod sizes;
 mod ways_in;
 

@@ -87,7 +87,7 @@ impl TestHost {
     }
 
     async fn launch(dir: TempDir, config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let app = App::start(config.clone(), Options { clock: clock.clone(), on_first_key: None }).await;
+        let app = App::start(config.clone(), Options { clock: clock.clone(), ..Options::default() }).await;
         let app = app.context("start the host")?;
         let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));
         Ok(Self { app, dir, config, clock, client })

@@ -31,8 +31,9 @@ pub(crate) fn authentication() -> Authentication {
 }
 
 /// Statements that only read. `SYSTEM$` functions cancel queries and mint tokens, sequences move on when they are read,
-/// `IDENTIFIER` makes names of texts, and the others make URLs that let everybody read files. Nothing goes along but what
-/// is sent: parameters could allow several statements.
+/// `IDENTIFIER` makes names of texts, `TABLE` calls procedures, and the others make URLs that let everybody read files.
+/// Nothing goes along but what is sent: parameters could allow several statements. Expressions stand in SELECT only;
+/// there, what reads like one of these is refused in a quoted name, too, because a sequence needs no parenthesis.
 pub(super) fn reads_only(at: &str, keys: &[&str]) -> BodyGuard {
     BodyGuard {
         at: at.to_owned(),
@@ -40,6 +41,7 @@ pub(super) fn reads_only(at: &str, keys: &[&str]) -> BodyGuard {
         without: [
             "SYSTEM$",
             "IDENTIFIER(",
+            "TABLE(",
             "NEXTVAL",
             "GET_PRESIGNED_URL",
             "BUILD_SCOPED_FILE_URL",
@@ -47,6 +49,7 @@ pub(super) fn reads_only(at: &str, keys: &[&str]) -> BodyGuard {
         ]
         .map(str::to_owned)
         .into(),
+        names: ["SHOW", "DESCRIBE"].map(str::to_owned).into(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
         // Names may end in one.
         backslash: Some(Backslash::Texts),

@@ -24,6 +24,7 @@ use serde_json::json;
 pub use filter::PreviewJson;
 pub(super) use filter::{doubts, preview, save};
 pub use options::FilterInput;
+pub(super) use options::line;
 pub use payload::{CreateConnection, UpdateConnection, Warning};
 pub(super) use schedule::change as change_schedule;
 pub use schedule::{ScheduleInput, ScheduleJson};

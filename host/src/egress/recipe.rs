@@ -380,6 +380,10 @@ pub struct BodyRule {
     /// What must not stand in it outside of single-quoted texts, in whatever case and with whatever blanks between.
     #[serde(default)]
     pub without: Vec<String>,
+    /// Of the verbs, those of statements that hold no expressions: a text in double quotes is a name there, and what must
+    /// not stand in the statement may stand in it, unless a parenthesis follows.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// The only keys that the object may have at its top; any if there are none here.
     #[serde(default)]
     pub keys: Vec<String>,

@@ -4,7 +4,7 @@
 //! escapes, and whether brackets quote. It passes only if it is one whole statement in all of them, so that no reading of
 //! it hides a second one. Comments, and texts between dollars, are refused: where they begin and end differs too much.
 //! Words that the statement must not hold are looked for in whatever any of them takes for something else than a
-//! single-quoted text.
+//! single-quoted text, or where the verb allows no expressions, than a name in double quotes that nothing calls.
 
 use std::collections::HashSet;
 
@@ -60,7 +60,8 @@ pub(super) fn check(rule: &BodyRule, body: Option<&[u8]>) -> Result<(), &'static
         None => quote != b'`',
         Some(Backslash::Texts) => quote == b'\'',
     };
-    if !dialects(text).all(|dialect| is_single(text.as_bytes(), dialect, escapes, &mut outside)) {
+    let names = rule.names.iter().any(|allowed| allowed.eq_ignore_ascii_case(verb));
+    if !dialects(text).all(|dialect| is_single(text, dialect, escapes, names, &mut outside)) {
         return Err("the body must hold one statement without comments that no dialect of SQL could read as several");
     }
     if !rule.without.is_empty() && outside.hold(text, &rule.without) {
@@ -78,7 +79,7 @@ fn dialects(text: &str) -> impl Iterator<Item = u8> {
 
 /// Where bytes stand in at least one dialect.
 struct Outside {
-    /// Outside of single-quoted texts.
+    /// Outside of single-quoted texts, and of names where those are nothing else.
     texts: Vec<bool>,
     /// Outside of quotes of any kind.
     quotes: Vec<bool>,
@@ -112,8 +113,9 @@ fn folded(text: &str) -> String {
 }
 
 /// Whether nothing separates, chains or hides statements outside quotes, and all of those are closed. `escapes`: within
-/// which quotes a backslash may escape.
-fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &mut Outside) -> bool {
+/// which quotes a backslash may escape. `names`: whether a text in double quotes is a name unless it is called.
+fn is_single(statement: &str, dialect: u8, escapes: impl Fn(u8) -> bool, names: bool, outside: &mut Outside) -> bool {
+    let text = statement.as_bytes();
     let mut rest = text;
     while let Some(&byte) = rest.first() {
         let has = |bit: u8| dialect & bit != 0;
@@ -122,14 +124,16 @@ fn is_single(text: &[u8], dialect: u8, escapes: impl Fn(u8) -> bool, outside: &m
             b'-' if rest.starts_with(b"->>") => return false,
             _ if COMMENTS.iter().any(|begin| rest.starts_with(begin)) => return false,
             b'$' if is_dollar_quote(&rest[1..]) => return false,
+            b'"' if names => whole_name(rest, has(BACKSLASH) && escapes(byte)),
             b'\'' | b'"' | b'`' => quoted(rest, byte, has(BACKSLASH) && escapes(byte)),
             b'[' if has(BRACKETS) => quoted(rest, b']', false),
             _ => Some(&rest[1..]),
         };
         let Some(next) = next else { return false };
         let (begin, end) = (text.len() - rest.len(), text.len() - next.len());
+        let is_inside = byte == b'\'' || (byte == b'"' && names && !is_called(&statement[end..]));
         // The quotes themselves stay, so that what stands before a text and what stands after it never join.
-        outside.texts[begin..if byte == b'\'' { begin + 1 } else { end }].fill(true);
+        outside.texts[begin..if is_inside { begin + 1 } else { end }].fill(true);
         // What is quoted has two quotes at least.
         outside.quotes[begin] |= end - begin == 1;
         rest = next;
@@ -147,6 +151,20 @@ fn quoted(text: &[u8], quote: u8, backslash: bool) -> Option<&[u8]> {
         at += if backslash && byte == b'\\' { 2 } else { 1 };
     }
     None
+}
+
+/// What follows a name in double quotes, those that are doubled in it included.
+fn whole_name(text: &[u8], backslash: bool) -> Option<&[u8]> {
+    let mut rest = quoted(text, b'"', backslash)?;
+    while rest.first() == Some(&b'"') {
+        rest = quoted(rest, b'"', backslash)?;
+    }
+    Some(rest)
+}
+
+/// Whether a parenthesis is the next thing that is not a blank.
+fn is_called(rest: &str) -> bool {
+    rest.chars().find(|c| !is_blank(*c)) == Some('(')
 }
 
 /// Whether a text between two times `$$` or `$word$` may begin with the dollar before this. Some dialects know no such
@@ -229,6 +247,7 @@ mod tests {
             at: "/statement".into(),
             verbs: vec!["SHOW".into(), "SELECT".into()],
             without: Vec::new(),
+            names: Vec::new(),
             keys: Vec::new(),
             backslash: None,
         }
@@ -370,10 +389,63 @@ mod tests {
     }
 
     #[test]
+    fn in_statements_without_expressions_names_may_hold_what_nothing_calls() {
+        let without = ["SYSTEM$", "NEXTVAL", "TABLE("].map(str::to_owned).into();
+        let rule = BodyRule { without, names: vec!["SHOW".into()], ..rule() };
+        let passes = |rule: &BodyRule, statement: &str| {
+            check(rule, Some(serde_json::json!({"statement": statement}).to_string().as_bytes())).is_ok()
+        };
+        let texts = BodyRule { backslash: Some(Backslash::Texts), ..rule.clone() };
+        for statement in [
+            "SHOW TABLES IN \"SYSTEM$OLD\".\"NEXTVAL\"",
+            "show tables in \"a\"\"SYSTEM$X\"\"b\" LIMIT 10 FROM 'NEXTVAL'",
+            "SHOW TABLES IN \"\"\"SYSTEM$X\"\"\"",
+            "SHOW TABLES IN \"table(old)\"",
+            "SHOW TABLES IN \"'\".\"SYSTEM$X'\"",
+            "SHOW TABLES LIKE 'a' IN \"SYSTEM$X\"\n",
+        ] {
+            assert!(passes(&rule, statement) && passes(&texts, statement), "{statement}");
+        }
+        for statement in [
+            // A verb whose statements hold expressions.
+            "SELECT \"S\".\"NEXTVAL\"",
+            "SELECT * FROM \"SYSTEM$X\"",
+            // Outside of the quotes of a name.
+            "SHOW TABLES IN \"a\".SYSTEM$X",
+            "SHOW TABLES IN \"a\" SYSTEM$X \"b\"",
+            "SHOW TABLES IN \"a\"\" SYSTEM$X\" SYSTEM$X \"b\"",
+            "SHOW TABLES IN SYSTEM\"\"$ SYSTEM$X",
+            "SHOW TABLES IN '\"' SYSTEM$X '\"'",
+            "SHOW TABLES IN '\"\\' SYSTEM$X, '\"'",
+            // Called.
+            "SHOW TABLES LIKE \"SYSTEM$X\"('a')",
+            "SHOW TABLES LIKE \"SYSTEM$X\" \t\r\n\u{a0}\u{200b}\u{1} ('a')",
+            "SHOW TABLES LIKE \"d\".\"SYSTEM$X\"('a')",
+            "SHOW TABLES LIKE \"SYSTEM$X\"\"b\"(1)",
+            "SHOW TABLES LIKE \"a\"\"SYSTEM$X\"(1)",
+            // A name in one reading only.
+            "SHOW [\"] SYSTEM$X [\"]",
+            "SHOW `\"` SYSTEM$X `\"`",
+            "SHOW `\" SYSTEM$X \"`",
+            "SHOW '\\'\" SYSTEM$X '\", \"\"",
+            "SHOW '\\', \"', SYSTEM$X, \"\"",
+            // Names that could be any.
+            "SHOW TABLES IN U&\"\\0053YSTEM$X\"",
+        ] {
+            assert!(!passes(&rule, statement) && !passes(&texts, statement), "{statement}");
+        }
+        // Where nobody says that a backslash does not escape in names.
+        let after_one = "SHOW TABLES IN \"a\\\" SYSTEM$X \"b\"";
+        assert!(!passes(&rule, after_one) && !passes(&texts, after_one));
+        let before_one = "SHOW TABLES IN \"a\\\" (SYSTEM$X \"";
+        assert!(!passes(&rule, before_one) && !passes(&texts, before_one));
+    }
+
+    #[test]
     fn long_statements_are_read_in_no_time() {
-        let rule = BodyRule { without: vec!["SYSTEM$".into()], ..rule() };
+        let rule = BodyRule { without: vec!["SYSTEM$".into()], names: vec!["SELECT".into()], ..rule() };
         let names = |quote: &str| vec![format!("'a{quote}b'"); 8_000].join(", ");
-        for quote in ["", "\\\\", "''", "$", "//#--[/*"] {
+        for quote in ["", "\\\\", "''", "$", "//#--[/*", "' \"\"\" \" '"] {
             let statement = format!("SELECT * FROM t WHERE a IN ({})", names(quote));
             assert!(statement.len() < MAX_STATEMENT);
             let body = serde_json::json!({"statement": statement}).to_string();

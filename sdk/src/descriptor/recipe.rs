@@ -289,6 +289,10 @@ pub struct BodyGuard {
     /// functions that do more than read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
+    /// Of the verbs, those of statements in which no expression can stand: what they hold in double quotes is a name, of
+    /// which `without` speaks only where a parenthesis follows it. Unless given, none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The only keys that the body may have at its top, that of the statement among them. Unless given, any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,

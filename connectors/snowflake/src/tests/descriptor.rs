@@ -68,10 +68,11 @@ fn a_credential_reads_and_cancels_and_nothing_else() {
                     json!(["sqlText"])
                 };
                 assert_eq!(target["body"]["keys"], keys);
-                for word in ["SYSTEM$", "IDENTIFIER("] {
+                for word in ["SYSTEM$", "IDENTIFIER(", "TABLE("] {
                     assert!(target["body"]["without"].as_array().is_some_and(|words| words.contains(&json!(word))));
                 }
                 assert_eq!(target["body"]["verbs"], json!(["SHOW", "SELECT", "DESCRIBE"]));
+                assert_eq!(target["body"]["names"], json!(["SHOW", "DESCRIBE"]));
             }
             // Whatever the credential reaches, the guest may ask for.
             let reach = document["egress"].as_array().expect("list").iter().any(|entry| {

@@ -111,11 +111,11 @@ impl OptionsInput {
 }
 
 impl FilterInput {
-    /// Patterns from a form, one text a line; empty lines are none.
+    /// Patterns from a form, one a line, as [`line`] writes them; empty lines are none.
     pub(in crate::api) fn of_lines(include: &str, exclude: &str) -> Self {
         let lines = |text: &str| {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            Some(lines.map(|line| PatternInput::Text(line.to_owned())).collect())
+            Some(lines.map(PatternInput::of_line).collect())
         };
         Self { include: lines(include), exclude: lines(exclude) }
     }
@@ -170,6 +170,16 @@ pub(in crate::api) fn doubts(filter: &Filter) -> Vec<Warning> {
     sweeping.map(warn).collect()
 }
 
+/// A pattern as a line of a form: its text, or where that holds a line break or another control character, which no form
+/// gives back as it was, the array of its globs.
+pub(in crate::api) fn line(pattern: &Pattern) -> String {
+    if pattern.globs().iter().any(|glob| glob.contains(char::is_control)) {
+        serde_json::json!(pattern.globs()).to_string()
+    } else {
+        pattern.to_string()
+    }
+}
+
 /// A pattern as it is shown.
 pub(super) fn shown(patterns: &[Pattern]) -> Vec<Vec<String>> {
     patterns.iter().map(|pattern| pattern.globs().to_vec()).collect()
@@ -189,6 +199,14 @@ impl From<&ConnectionOptions> for OptionsJson {
 }
 
 impl PatternInput {
+    /// No text of a pattern begins like an array of texts: a quote stands at the beginning of a level.
+    fn of_line(line: &str) -> Self {
+        match serde_json::from_str::<Vec<String>>(line) {
+            Ok(globs) if !globs.is_empty() => Self::Globs(globs),
+            _ => Self::Text(line.to_owned()),
+        }
+    }
+
     fn pattern(self) -> Result<Pattern, crate::model::filter::InvalidPattern> {
         match self {
             Self::Globs(globs) => Pattern::new(globs),

@@ -39,7 +39,7 @@ struct Lines {
 
 impl Lines {
     fn of(filter: &Filter) -> Self {
-        let lines = |patterns: &[Pattern]| patterns.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let lines = |patterns: &[Pattern]| patterns.iter().map(connections::line).collect::<Vec<_>>().join("\n");
         Self { include: lines(filter.include()), exclude: lines(filter.exclude()) }
     }
 
@@ -154,7 +154,8 @@ fn form(id: crate::model::id::ObjectId, lines: &Lines, revision: u64, visitor: &
                 p.hint {
                     "One on a line: a glob for each level below the connection, joined by dots, such as " code { "SALES.RAW_*" }
                     ". " code { "*" } " is any characters, " code { "?" } " any one, " code { "\\" } " takes the next as it is; "
-                    "names that hold a dot stand in double quotes. Compared exactly, upper and lower case included. "
+                    "names that hold a dot stand in double quotes. Where one holds a line break, an array of globs as the API "
+                    "takes it stands for the pattern. Compared exactly, upper and lower case included. "
                     "A pattern speaks of everything below what it names, too."
                 }
                 label for="include" { strong { "Include" } span.hint { " only these; everything, where there is none" } }
@@ -308,6 +309,28 @@ mod tests {
         let shown = form(id, &lines, 7, &sample::visitor()).into_string();
         assert!(shown.contains("&lt;/textarea&gt;&lt;b&gt;") && !shown.contains("</textarea><b>"), "{shown}");
         assert!(shown.contains("name=\"revision\" value=\"7\"") && shown.contains("Preview"), "{shown}");
+    }
+
+    #[test]
+    fn patterns_with_control_characters_survive_the_form() {
+        let globs = |all: &[&str]| Pattern::new(all.iter().map(|glob| (*glob).to_owned()).collect()).expect("pattern");
+        let all = vec![
+            globs(&["a\nb", "*"]),
+            globs(&["c\r", "\r\n", "\"\\\t"]),
+            globs(&["\0\u{7f}\u{85}\u{2028}"]),
+            globs(&["[\"x\"]"]),
+            globs(&["[]"]),
+            globs(&["plain"]),
+            globs(&[" outer space "]),
+        ];
+        let filter = Filter::new(all.clone(), all).expect("filter");
+        let lines = Lines::of(&filter);
+        assert_eq!(lines.include.lines().count(), filter.include().len(), "one on a line: {}", lines.include);
+        // As a browser sends it.
+        let sent = |text: &str| text.replace('\n', "\r\n");
+        let sent = Lines { include: sent(&lines.include), exclude: sent(&lines.exclude) };
+        assert_eq!(sent.filter().expect("filter"), filter);
+        assert!(!sent.include.replace("\r\n", "").contains(|c: char| c.is_ascii_control() && c != '\u{7f}'));
     }
 
     #[test]

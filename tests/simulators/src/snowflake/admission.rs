@@ -102,6 +102,7 @@ pub(crate) struct Gates {
     /// Containers that nobody may use any more.
     pub(crate) revoked: BTreeSet<Vec<String>>,
     count: u64,
+    handed_out: Vec<String>,
 }
 
 impl Denied {
@@ -315,6 +316,13 @@ impl Gates {
     fn secret(&mut self, kind: &str) -> String {
         self.count += 1;
         let (a, b) = (self.count.wrapping_mul(0x9e37_79b9_7f4a_7c15), self.count.wrapping_mul(0xbf58_476d_1ce4_e5b9));
-        format!("{kind}-{a:016x}{b:016x}")
+        let secret = format!("{kind}-{a:016x}{b:016x}");
+        self.handed_out.push(secret.clone());
+        secret
+    }
+
+    /// Every token that was ever handed out.
+    pub(crate) fn handed_out(&self) -> &[String] {
+        &self.handed_out
     }
 }

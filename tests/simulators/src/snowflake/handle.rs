@@ -148,6 +148,11 @@ impl Simulated {
         lock(&self.0.gates).sessions()
     }
 
+    /// Every token that was ever handed out: sessions', their masters', and what the token endpoints gave.
+    pub fn handed_out(&self) -> Vec<String> {
+        lock(&self.0.gates).handed_out().to_vec()
+    }
+
     /// The requests that came to any listener.
     pub fn journal(&self) -> Vec<Entry> {
         self.0.journal.entries()

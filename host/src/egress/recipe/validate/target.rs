@@ -58,6 +58,9 @@ fn check_body(rule: &BodyRule, at: &str) -> Checked {
     // Blanks are left out of what is searched, so a word with one in it would be missed.
     let word =
         |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b"'\"\\;".contains(&b));
+    if !rule.names.iter().all(|verb| rule.verbs.contains(verb)) {
+        return refuse(format!("{at}.body.names"), "name some of the verbs");
+    }
     if rule.without.len() > MAX_WITHOUT || !rule.without.iter().all(word) {
         return refuse(format!("{at}.body.without"), "name at most 64 words, without spaces and quotes");
     }

@@ -191,6 +191,7 @@ fn what_means_nothing_or_too_much_is_refused() {
             "without spaces",
         ),
         ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": [""]}), "without spaces"),
+        ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "names": ["LIST"]}), "some of the verbs"),
         ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "without": ["a'b"]}), "without spaces"),
         ("/apply/to/0/body".to_owned(), json!({"at": "/s", "verbs": ["SHOW"], "keys": ["t"]}), "that of the statement"),
         (

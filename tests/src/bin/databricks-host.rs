@@ -1,0 +1,29 @@
+//! The host as a process with one connector, for tests that start it hundreds of times: most of a start is compiling.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Parser;
+use wharfinger::{
+    app::{App, Options},
+    telemetry,
+};
+use wharfinger_tests::host::config_in;
+
+#[derive(Debug, Parser)]
+struct Args {
+    /// Where the test keeps everything.
+    dir: PathBuf,
+    /// Where to listen.
+    listen: std::net::SocketAddr,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let mut config = config_in(&args.dir)?;
+    config.listen = args.listen;
+    telemetry::init(&config.log)?;
+    let options = Options { bundled: Some(&["databricks"]), ..Options::default() };
+    App::start(config, options).await.context("start the host")?.run().await
+}
