@@ -1,9 +1,9 @@
 //! Finding names by a part of them: in memory, beside the store.
 //!
-//! For each connection the names of its objects lie behind one another, case-folded, and are scanned. What is found is a
-//! hint: whoever searches looks it up in the store, which alone says what there is. So a name that is gone may stay here
-//! for a while, but none may be lacking: the writer adds those of a commit before it makes it, and a reader takes the names
-//! after its state of the store.
+//! For each connection the names of its objects lie behind one another, case-folded, and are scanned. A name that is gone
+//! may stay here for a while, but none may be lacking: the writer adds those of a commit before it makes it, and a reader
+//! takes the names after its state of the store. What is found is looked up in the store, which alone says what there is,
+//! unless nothing about it has changed since the bulk was made.
 //!
 //! The bulk of the names is sorted, and made from the store in the background: at the start, and whenever much has come or
 //! gone since. What came since lies behind it, unsorted. Until the bulk is made for the first time, searches walk.
@@ -37,6 +37,8 @@ const SLACK: usize = 16 * 1024;
 pub(super) struct Children<'t> {
     table: Table<'t, ChildKey, u128>,
     noted: Vec<Named>,
+    /// Objects that are not where they were.
+    unsettled: Vec<u128>,
     forgotten: Vec<u128>,
 }
 
@@ -57,7 +59,7 @@ impl<'t> Deref for Children<'t> {
 
 impl<'t> Children<'t> {
     pub(super) fn new(table: Table<'t, ChildKey, u128>) -> Self {
-        Self { table, noted: Vec::new(), forgotten: Vec::new() }
+        Self { table, noted: Vec::new(), unsettled: Vec::new(), forgotten: Vec::new() }
     }
 
     /// Puts a child where it is found, and its name where it is searched.
@@ -67,12 +69,16 @@ impl<'t> Children<'t> {
         id: u128,
     ) -> Result<Option<AccessGuard<'_, u128>>, StorageError> {
         self.noted.push(Named { container: key.0, id, name: key.2.to_owned() });
-        self.table.insert(key, id)
+        let before = self.table.insert(key, id)?;
+        self.unsettled.extend(before.as_ref().map(AccessGuard::value));
+        Ok(before)
     }
 
     /// Takes a child away. Its name stays where it is searched, and is found to be gone.
     pub(super) fn remove(&mut self, key: (u128, &str, &str)) -> Result<Option<AccessGuard<'_, u128>>, StorageError> {
-        self.table.remove(key)
+        let before = self.table.remove(key)?;
+        self.unsettled.extend(before.as_ref().map(AccessGuard::value));
+        Ok(before)
     }
 
     /// A connection is deregistered: no name of it is looked for any more.
@@ -84,6 +90,7 @@ impl<'t> Children<'t> {
 /// What a transaction has named, by connection, and the connections that it took out.
 pub(super) struct Noted {
     names: Vec<(u128, Named)>,
+    unsettled: Vec<(u128, u128)>,
     forgotten: Vec<u128>,
 }
 
@@ -91,13 +98,23 @@ pub(super) struct Noted {
 pub(super) fn noted(rows: &mut WriteRows<'_>) -> Result<Noted, Fault> {
     let mut names = Vec::with_capacity(rows.children.noted.len());
     for named in std::mem::take(&mut rows.children.noted) {
-        // The connection is what the row begins with.
-        let Some(row) = rows.objects.get(named.id)? else { continue };
-        let (connection, _) =
-            postcard::take_from_bytes::<u128>(row.value()).map_err(|source| Fault::Row { action: "decode", source })?;
-        names.push((connection, named));
+        if let Some(connection) = connection_of(rows, named.id)? {
+            names.push((connection, named));
+        }
     }
-    Ok(Noted { names, forgotten: std::mem::take(&mut rows.children.forgotten) })
+    let mut unsettled = Vec::new();
+    for id in std::mem::take(&mut rows.children.unsettled) {
+        // What is given back was cut off before, and nothing that is cut off is found.
+        unsettled.extend(connection_of(rows, id)?.map(|connection| (connection, id)));
+    }
+    Ok(Noted { names, unsettled, forgotten: std::mem::take(&mut rows.children.forgotten) })
+}
+
+fn connection_of(rows: &WriteRows<'_>, id: u128) -> Result<Option<u128>, Fault> {
+    let Some(row) = rows.objects.get(id)? else { return Ok(None) };
+    // It is what the row begins with.
+    let head = postcard::take_from_bytes::<u128>(row.value());
+    head.map(|(connection, _)| Some(connection)).map_err(|source| Fault::Row { action: "decode", source })
 }
 
 /// The names of one connection at one moment.
@@ -106,6 +123,8 @@ pub(super) struct Snapshot {
     pub(super) bulk: Arc<Part>,
     /// What came since.
     pub(super) rest: Vec<Arc<Part>>,
+    /// Objects of the bulk that may not be where they were.
+    pub(super) unsettled: Arc<HashMap<u128, u64>>,
 }
 
 /// The names of all connections.
@@ -123,7 +142,9 @@ struct Index {
     /// Full parts, each with the number of its last name.
     full: Vec<(u64, Arc<Part>)>,
     open: Part,
-    /// Names that were ever added, and how many of them were when the last commit was made.
+    /// Objects that are not where they were, each with the number of when that was.
+    unsettled: Arc<HashMap<u128, u64>>,
+    /// Changes that there ever were, and how many of them when the last commit was made.
     added: u64,
     settled: u64,
     /// Names that were found to be gone.
@@ -148,15 +169,21 @@ impl Index {
         }
     }
 
+    fn unsettle(&mut self, id: u128) {
+        self.added += 1;
+        Arc::make_mut(&mut self.unsettled).insert(id, self.added);
+    }
+
     fn is_due(&self) -> bool {
         let rest = self.full.len() * PART + self.open.len();
-        let has_changed = |bulk: &Arc<Part>| rest.max(self.gone) > SLACK + bulk.len() / 8;
+        let has_changed = |bulk: &Arc<Part>| rest.max(self.gone).max(self.unsettled.len()) > SLACK + bulk.len() / 8;
         !self.is_building && self.bulk.as_ref().is_none_or(has_changed)
     }
 
     fn replace(&mut self, bulk: Part, settled: u64) {
         self.bulk = Some(Arc::new(bulk));
         self.full.retain(|(last, _)| *last > settled);
+        Arc::make_mut(&mut self.unsettled).retain(|_, number| *number > settled);
         if self.added <= settled {
             self.open = Part::default();
         }
@@ -219,6 +246,9 @@ impl Names {
         for (connection, named) in noted.names {
             indexes.entry(connection).or_default().add(named);
         }
+        for (connection, id) in noted.unsettled {
+            indexes.entry(connection).or_default().unsettle(id);
+        }
         noted.forgotten
     }
 
@@ -246,7 +276,8 @@ impl Names {
         let index = indexes.get(&connection)?;
         let mut rest: Vec<Arc<Part>> = index.full.iter().map(|(_, part)| Arc::clone(part)).collect();
         rest.push(Arc::new(index.open.clone()));
-        Some(Snapshot { bulk: Arc::clone(index.bulk.as_ref()?), rest })
+        let unsettled = Arc::clone(&index.unsettled);
+        Some(Snapshot { bulk: Arc::clone(index.bulk.as_ref()?), rest, unsettled })
     }
 
     /// Notes that a search met names that are gone. Many of them make the bulk due with the next commit.

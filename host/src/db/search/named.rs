@@ -1,4 +1,5 @@
-//! Descendants by their names: from the names in memory, each looked up in the store before it is a hit.
+//! Descendants by their names: from the names in memory. Each is looked up in the store before it is a hit, unless nothing
+//! but its name is asked about and it stands where it stood when the names were gathered.
 //!
 //! In the order of names the search ends with the page, once as many are counted as are counted at all. For another order
 //! all hits are collected; where there are more than are counted, the walk finds the page, and need not count.
@@ -17,7 +18,7 @@ use crate::{
     db::{
         fault::Fault,
         names::{Names, Needle, Part, Snapshot},
-        objects::Sort,
+        objects::{Search, Sort},
         tables::Rows as _,
         tree,
         view::{Lens, Standing},
@@ -52,11 +53,12 @@ struct Candidate<'p> {
     key: (&'p str, u128),
     container: u128,
     is_backward: bool,
+    is_in_bulk: bool,
 }
 
 impl<'p> Candidate<'p> {
-    fn of(part: &'p Part, n: usize, is_backward: bool) -> Self {
-        Self { key: part.key(n), container: part.container(n), is_backward }
+    fn of(part: &'p Part, n: usize, is_backward: bool, is_in_bulk: bool) -> Self {
+        Self { key: part.key(n), container: part.container(n), is_backward, is_in_bulk }
     }
 }
 
@@ -112,6 +114,7 @@ impl Lookup<'_, '_> {
     fn run(&mut self, snapshot: &Snapshot, is_by_name: bool) -> Result<bool, Fault> {
         let text = self.walk.page.needle.clone();
         let needle = Needle::new(text.as_deref());
+        let is_plain = is_plain(self.walk.search);
         let is_backward = is_by_name && self.walk.search.descending;
         let mut rest = matches(&snapshot.rest, &needle, is_backward);
         let mut bulk = Bulk::new(&snapshot.bulk, &needle, is_backward);
@@ -146,18 +149,37 @@ impl Lookup<'_, '_> {
                     continue;
                 }
             }
-            self.look(&next)?;
+            let is_sure = next.is_in_bulk && is_plain && !snapshot.unsettled.contains_key(&next.key.1);
+            self.look(&next, is_sure)?;
         }
     }
 
     /// Looks a name up, and takes the object where it is a hit.
-    fn look(&mut self, candidate: &Candidate<'_>) -> Result<(), Fault> {
+    fn look(&mut self, candidate: &Candidate<'_>, is_sure: bool) -> Result<(), Fault> {
         let (name, id) = candidate.key;
         let Some(above) = self.above(candidate.container)? else {
             self.gone += 1;
             return Ok(());
         };
         if !above.is_within {
+            return Ok(());
+        }
+        let visible = match self.walk.lens {
+            Lens::All => Visible::Whole,
+            lens => lens.visible(&above.lineage.iter().copied().chain([id]).collect::<Vec<_>>()),
+        };
+        if visible == Visible::No {
+            return Ok(());
+        }
+        let path: Vec<String> = match self.walk.search.sort {
+            Sort::ObjectPath => above.path.iter().map(String::as_str).chain([name]).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        if is_sure {
+            if self.seen.insert(id) {
+                let key = if path.is_empty() { Key::Text(name.to_owned()) } else { Key::Path(path) };
+                self.walk.page.take(key, id);
+            }
             return Ok(());
         }
         let is_deleted = self.any_deleted && self.walk.rows.reclaim.get(id)?.is_some();
@@ -171,17 +193,6 @@ impl Lookup<'_, '_> {
         }
         let own = tree::overrides(self.walk.rows, id)?;
         let standing = above.standing.child(&self.walk.filter, name, own, row.mark());
-        let visible = match self.walk.lens {
-            Lens::All => Visible::Whole,
-            lens => lens.visible(&above.lineage.iter().copied().chain([id]).collect::<Vec<_>>()),
-        };
-        if visible == Visible::No {
-            return Ok(());
-        }
-        let path: Vec<String> = match self.walk.search.sort {
-            Sort::ObjectPath => above.path.iter().cloned().chain([row.name.clone()]).collect(),
-            _ => Vec::new(),
-        };
         self.walk.consider(id, &row, &standing, visible, &path)
     }
 
@@ -217,13 +228,21 @@ impl Lookup<'_, '_> {
     }
 }
 
+/// Whether nothing but names and places is asked about.
+fn is_plain(search: &Search) -> bool {
+    search.active.is_none()
+        && search.object_types.is_empty()
+        && search.remote_status.is_none()
+        && matches!(search.sort, Sort::Name | Sort::ObjectPath)
+}
+
 /// The names in unsorted parts that have the needle in them: not sorted either, because mostly only the first are wanted.
 fn matches<'p>(parts: &'p [Arc<Part>], needle: &Needle<'_>, is_backward: bool) -> BinaryHeap<Candidate<'p>> {
     let mut found = Vec::new();
     for part in parts {
         let mut from = 0;
         while let Some(n) = part.next(needle, from) {
-            found.push(Candidate::of(part, n, is_backward));
+            found.push(Candidate::of(part, n, is_backward, false));
             from = n + 1;
         }
     }
@@ -250,7 +269,7 @@ impl<'p, 'n> Bulk<'p, 'n> {
         let (part, at) = (self.part, self.at);
         let look = || if self.is_backward { part.previous(self.needle, at) } else { part.next(self.needle, at) };
         let next = self.next.get_or_insert_with(look);
-        next.map(|n| Candidate::of(part, n, self.is_backward))
+        next.map(|n| Candidate::of(part, n, self.is_backward, true))
     }
 
     fn take(&mut self) -> Option<Candidate<'p>> {
