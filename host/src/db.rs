@@ -4,9 +4,13 @@
 //! what is acknowledged is durable, and a crash between two of them leaves a state that both know how to go on from.
 //! Every read of the inventory takes what the caller may see.
 //!
+//! Reads run on the state of one moment, beside each other and beside the one writer ([`writer`]), a thread through which
+//! every change goes.
+//!
 //! Why a kill at any instant is survivable: redb keeps the last committed state until the next one is complete on disk,
-//! and no function spreads what belongs together over two transactions. So a crash loses at most the operation that was
-//! not acknowledged, which its caller repeats.
+//! and no function spreads what belongs together over two transactions. The writer may put several operations into one,
+//! which is then kept or lost as a whole, and answers none of them before it is kept. So a crash loses only operations that
+//! were not acknowledged, which their callers repeat.
 
 pub mod connections;
 pub mod explain;
@@ -31,6 +35,7 @@ mod facts;
 mod fault;
 mod groups;
 mod migrations;
+mod names;
 mod queue;
 mod reclaim;
 mod records;
@@ -39,6 +44,7 @@ mod tables;
 mod tree;
 mod turns;
 mod view;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +54,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
+use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -58,7 +64,9 @@ use crate::model::{
     path::ObjectPath,
 };
 use fault::{Fault, Stop};
+use names::Names;
 use tables::{ReadRows, WriteRows};
+use writer::Writer;
 
 /// Memory for the pages of the file. Small: the operating system caches the file as well.
 const CACHE_BYTES: usize = 48 * 1024 * 1024;
@@ -80,6 +88,8 @@ struct Shared {
     database: Database,
     incarnation: Incarnation,
     jobs_changed: Arc<Notify>,
+    writer: Writer,
+    names: Arc<Names>,
     // The last field: told when the file is closed, not before.
     closed: DropGuard,
 }
@@ -145,17 +155,22 @@ impl Db {
     fn start(database: Database) -> Result<Self, Fault> {
         let incarnation = Incarnation::generate();
         let transaction = database.begin_write()?;
-        {
+        let connections = {
             let mut rows = WriteRows::open(&transaction)?;
             migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
             retention::index(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;
-        }
+            rows.connections.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, Fault>>()?
+        };
         transaction.commit()?;
+        let names = Arc::new(Names::start().map_err(redb::Error::Io)?);
+        names.gather(&database, connections);
         let closed = CancellationToken::new().drop_guard();
-        let shared = Shared { database, incarnation, jobs_changed: Arc::default(), closed };
-        Ok(Self { shared: Arc::new(shared), by: None })
+        let (writer, queues) = Writer::new();
+        let shared = Arc::new(Shared { database, incarnation, jobs_changed: Arc::default(), writer, names, closed });
+        queues.start(Arc::downgrade(&shared)).map_err(redb::Error::Io)?;
+        Ok(Self { shared, by: None })
     }
 
     /// The same store in the hands of a person: what is changed through this handle stands in the history as theirs.
@@ -191,16 +206,19 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        blocking(operation, move || {
+        let work = move || {
             let transaction = shared.database.begin_read().map_err(Fault::from)?;
             let rows = ReadRows::open(&transaction).map_err(Fault::from)?;
             work(&rows)
-        })
-        .await
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done.map_err(|stop| stop.into_error(operation)),
+            Err(join) => Err(DbError { operation, source: Box::new(join) }.into()),
+        }
     }
 
-    /// Runs a function in a write transaction, away from the async threads. What it returns without an error is durable
-    /// when this returns; an error leaves nothing behind.
+    /// Runs a function in a write transaction of its own, before all work of jobs: what people wait for. What it returns
+    /// without an error is durable when this returns; an error leaves nothing behind.
     async fn write<T, E>(
         &self,
         operation: &'static str,
@@ -210,31 +228,20 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        blocking(operation, move || {
-            let transaction = shared.database.begin_write().map_err(Fault::from)?;
-            let done = {
-                let mut rows = WriteRows::open(&transaction).map_err(Fault::from)?;
-                work(&mut rows)?
-            };
-            transaction.commit().map_err(Fault::from)?;
-            Ok(done)
-        })
-        .await
+        self.shared.writer.for_people(work).await.map_err(|stop| stop.into_error(operation))
     }
-}
 
-async fn blocking<T, E>(
-    operation: &'static str,
-    work: impl FnOnce() -> Result<T, Stop<E>> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<DbError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|stop| stop.into_error(operation)),
-        // A panic in a transaction drops it: nothing of it is kept.
-        Err(join) => Err(DbError { operation, source: Box::new(join) }.into()),
+    /// The same for work of jobs, which shares transactions. The function may be run again after a first time of which
+    /// nothing is kept, so it must not change anything but rows.
+    async fn work<T, E>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut WriteRows<'_>) -> Result<T, Stop<E>> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.shared.writer.for_jobs(work).await.map_err(|stop| stop.into_error(operation))
     }
 }

@@ -3,12 +3,15 @@
 mod absence;
 mod crash;
 mod dry;
+mod fill;
 mod filter;
 mod groups;
 mod history;
 mod hold;
 mod identity;
 mod jobs;
+mod measure;
+mod names;
 mod platform;
 mod polling;
 mod reading;
