@@ -4,9 +4,13 @@
 //! what is acknowledged is durable, and a crash between two of them leaves a state that both know how to go on from.
 //! Every read of the inventory takes what the caller may see.
 //!
+//! Reads run on the state of one moment, beside each other and beside the one writer ([`writer`]), a thread through which
+//! every change goes.
+//!
 //! Why a kill at any instant is survivable: redb keeps the last committed state until the next one is complete on disk,
-//! and no function spreads what belongs together over two transactions. So a crash loses at most the operation that was
-//! not acknowledged, which its caller repeats.
+//! and no function spreads what belongs together over two transactions. The writer may put several operations into one,
+//! which is then kept or lost as a whole, and answers none of them before it is kept. So a crash loses only operations that
+//! were not acknowledged, which their callers repeat.
 
 pub mod connections;
 pub mod explain;
@@ -37,6 +41,7 @@ mod tables;
 mod tree;
 mod turns;
 mod view;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +62,7 @@ use crate::model::{
 };
 use fault::{Fault, Stop};
 use tables::{ReadRows, WriteRows};
+use writer::Writer;
 
 /// Memory for the pages of the file. Small: the operating system caches the file as well.
 const CACHE_BYTES: usize = 48 * 1024 * 1024;
@@ -78,6 +84,7 @@ struct Shared {
     database: Database,
     incarnation: Incarnation,
     jobs_changed: Arc<Notify>,
+    writer: Writer,
     // The last field: told when the file is closed, not before.
     closed: DropGuard,
 }
@@ -152,8 +159,10 @@ impl Db {
         }
         transaction.commit()?;
         let closed = CancellationToken::new().drop_guard();
-        let shared = Shared { database, incarnation, jobs_changed: Arc::default(), closed };
-        Ok(Self { shared: Arc::new(shared), by: None })
+        let (writer, queues) = Writer::new();
+        let shared = Arc::new(Shared { database, incarnation, jobs_changed: Arc::default(), writer, closed });
+        queues.start(Arc::downgrade(&shared)).map_err(redb::Error::Io)?;
+        Ok(Self { shared, by: None })
     }
 
     /// The same store in the hands of a person: what is changed through this handle stands in the history as theirs.
@@ -189,16 +198,19 @@ impl Db {
         E: From<DbError> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        blocking(operation, move || {
+        let work = move || {
             let transaction = shared.database.begin_read().map_err(Fault::from)?;
             let rows = ReadRows::open(&transaction).map_err(Fault::from)?;
             work(&rows)
-        })
-        .await
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(done) => done.map_err(|stop| stop.into_error(operation)),
+            Err(join) => Err(DbError { operation, source: Box::new(join) }.into()),
+        }
     }
 
-    /// Runs a function in a write transaction, away from the async threads. What it returns without an error is durable
-    /// when this returns; an error leaves nothing behind.
+    /// Runs a function in a write transaction of its own, before all work of jobs: what people wait for. What it returns
+    /// without an error is durable when this returns; an error leaves nothing behind.
     async fn write<T, E>(
         &self,
         operation: &'static str,
@@ -208,31 +220,20 @@ impl Db {
         T: Send + 'static,
         E: From<DbError> + Send + 'static,
     {
-        let shared = Arc::clone(&self.shared);
-        blocking(operation, move || {
-            let transaction = shared.database.begin_write().map_err(Fault::from)?;
-            let done = {
-                let mut rows = WriteRows::open(&transaction).map_err(Fault::from)?;
-                work(&mut rows)?
-            };
-            transaction.commit().map_err(Fault::from)?;
-            Ok(done)
-        })
-        .await
+        self.shared.writer.for_people(work).await.map_err(|stop| stop.into_error(operation))
     }
-}
 
-async fn blocking<T, E>(
-    operation: &'static str,
-    work: impl FnOnce() -> Result<T, Stop<E>> + Send + 'static,
-) -> Result<T, E>
-where
-    T: Send + 'static,
-    E: From<DbError> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|stop| stop.into_error(operation)),
-        // A panic in a transaction drops it: nothing of it is kept.
-        Err(join) => Err(DbError { operation, source: Box::new(join) }.into()),
+    /// The same for work of jobs, which shares transactions. The function may be run again after a first time of which
+    /// nothing is kept, so it must not change anything but rows.
+    async fn work<T, E>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&mut WriteRows<'_>) -> Result<T, Stop<E>> + Clone + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        self.shared.writer.for_jobs(work).await.map_err(|stop| stop.into_error(operation))
     }
 }

@@ -24,6 +24,12 @@ pub(super) enum Fault {
     /// A store of another version.
     #[error("the store has layout {0}, which is newer than this program: start a newer version")]
     Newer(u128),
+    /// The work in a transaction did not come to an end.
+    #[error("the operation panicked")]
+    Panicked,
+    /// The last handle was dropped before it was done.
+    #[error("the store is closed")]
+    Closed,
 }
 
 impl<E: Into<redb::Error>> From<E> for Fault {

@@ -283,7 +283,7 @@ impl Db {
             return Ok(None);
         }
         let incarnation = self.incarnation();
-        self.write("claim a job", move |rows| Ok(claim(rows, incarnation, now)?)).await
+        self.work("claim a job", move |rows| Ok(claim(rows, incarnation, now)?)).await
     }
 
     /// When the next waiting job is due, if one waits. One that has to wait for an active job is not meant: its time
@@ -299,7 +299,7 @@ impl Db {
     /// Ends an attempt. A final end drops the job's tasks and seen rows, in the same transaction as the state.
     pub async fn end_job(&self, claim: Claim, end: JobEnd, now: Timestamp) -> Result<Job, ClaimError> {
         let done = self
-            .write("end a job", move |rows| {
+            .work("end a job", move |rows| {
                 let id = claim.job.as_u128();
                 let mut row = owned(rows, claim)?;
                 match end {

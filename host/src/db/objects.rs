@@ -176,7 +176,7 @@ impl Db {
         if idle {
             return Ok(false);
         }
-        self.write("give back deleted rows", move |rows| Ok(reclaim::some(rows, limit)?)).await
+        self.work("give back deleted rows", move |rows| Ok(reclaim::some(rows, limit)?)).await
     }
 }
 

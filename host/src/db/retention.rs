@@ -21,7 +21,7 @@ impl Db {
         if !any {
             return Ok(false);
         }
-        self.write("remove old jobs", move |rows| Ok(forget(rows, before, limit)?)).await
+        self.work("remove old jobs", move |rows| Ok(forget(rows, before, limit)?)).await
     }
 
     /// Removes changes from before a time, at most about `limit` in one transaction. Whether there may be more. Stopped at
@@ -29,7 +29,7 @@ impl Db {
     pub async fn forget_changes(&self, before: Timestamp, limit: usize) -> Result<bool, DbError> {
         let due = self.read("look for old changes", move |rows| Ok(oldest_feed(rows, micros(before))?)).await?;
         let Some(connection) = due else { return Ok(false) };
-        self.write("remove old changes", move |rows| {
+        self.work("remove old changes", move |rows| {
             Ok(changes::forget_until(rows, connection, Some(micros(before)), limit.max(1))? > 0)
         })
         .await

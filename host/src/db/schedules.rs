@@ -50,7 +50,7 @@ impl Db {
             return Ok(next);
         }
         let next = self
-            .write("queue due syncs", move |rows| {
+            .work("queue due syncs", move |rows| {
                 // Looked for again: it may have been queued or deleted meanwhile.
                 for id in look(rows, now)?.0 {
                     fire(rows, id, now)?;

@@ -119,9 +119,9 @@ impl Db {
         &self,
         operation: &'static str,
         step: Step,
-        advance: impl FnOnce(&mut Ledger<'_, '_>) -> Result<Option<Task>, Fault> + Send + 'static,
+        advance: impl FnOnce(&mut Ledger<'_, '_>) -> Result<Option<Task>, Fault> + Clone + Send + 'static,
     ) -> Result<Advanced, ClaimError> {
-        self.write(operation, move |rows: &mut WriteRows<'_>| -> Result<Advanced, Stop<ClaimError>> {
+        self.work(operation, move |rows: &mut WriteRows<'_>| -> Result<Advanced, Stop<ClaimError>> {
             let Some(mut ledger) = Ledger::open(rows, step)? else { return Ok(Advanced::default()) };
             let task = advance(&mut ledger)?;
             Ok(ledger.close(task)?)
