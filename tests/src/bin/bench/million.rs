@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Answers of each kind that are timed.
     #[arg(long, default_value_t = 200)]
     samples: usize,
-    /// Seconds after which readers stop, even if there are fewer answers.
+    /// Seconds after which one kind of timing stops, even if there are fewer answers.
     #[arg(long, default_value_t = 60)]
     reading: u64,
     /// Milliseconds before every answer of the platform.
@@ -139,7 +139,7 @@ async fn whole(arguments: &Arguments, platform: &Running, dir: &Path) -> Result<
     half_way(host.client(), &bulk, arguments.tables / 2).await?;
     let during = reading.start();
     let job = ended(host.client(), &bulk).await?;
-    let during_first = during.stop()?;
+    let during_first = tell(during.stop()?);
     expect_all(&job, arguments)?;
     let first = measured(&host, begun, platform, &job)?;
     host.stop().await?;
@@ -153,9 +153,9 @@ async fn whole(arguments: &Arguments, platform: &Running, dir: &Path) -> Result<
 
     let host = Hosted::start(data.path()).await?;
     let reading = arguments.probe(&host, &schema);
-    let mut idle = reading.run_alone().await?;
-    idle.extend(toggle::idle(host.client(), arguments.samples).await?);
-    let during_later = later(&host, &reading, arguments.samples).await?;
+    let mut idle = tell(reading.run_alone().await?);
+    idle.extend(tell(toggle::idle(host.client(), arguments.samples, Duration::from_secs(arguments.reading)).await?));
+    let during_later = later(&host, &reading, arguments).await?;
     let peak_with_readers_mb = host.peak_memory_mb()?;
     host.stop().await?;
     Ok(Outcome {
@@ -193,7 +193,7 @@ async fn again(name: &str, platform: &Running, data: &Path, before: Snapshot) ->
 }
 
 /// Readers while unchanged syncs run, one after another until there are enough answers; then the status.
-async fn later(host: &Hosted, reading: &Probe, samples: usize) -> Result<Vec<Latencies>> {
+async fn later(host: &Hosted, reading: &Probe, arguments: &Arguments) -> Result<Vec<Latencies>> {
     let client = host.client();
     let during = reading.start();
     while !during.has_enough() {
@@ -203,9 +203,9 @@ async fn later(host: &Hosted, reading: &Probe, samples: usize) -> Result<Vec<Lat
         }
         cancel(client, &bulk).await?;
     }
-    let mut all = during.stop()?;
+    let mut all = tell(during.stop()?);
     let bulk = crawl(client).await?;
-    all.extend(toggle::busy(client, &bulk, samples).await?);
+    all.extend(toggle::busy(client, &bulk, arguments.samples, Duration::from_secs(arguments.reading)).await?);
     Ok(all)
 }
 
@@ -299,6 +299,12 @@ fn expect_all(job: &Value, arguments: &Arguments) -> Result<()> {
 }
 
 /// A long run tells how far it is, apart from its output.
+fn tell(of: Vec<Latencies>) -> Vec<Latencies> {
+    of.iter().for_each(|of| eprintln!("{of:?}"));
+    of
+}
+
+/// The same of a sync.
 fn say(name: &str, sync: &Sync) {
     eprintln!("{name}: {sync:?}");
 }

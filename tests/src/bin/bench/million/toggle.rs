@@ -11,9 +11,13 @@ use wharfinger_tests::Client;
 use super::{KEY, cancel, crawl, is_running, probe::Latencies};
 
 /// Changes while nothing runs.
-pub(super) async fn idle(client: &Client, samples: usize) -> Result<Vec<Latencies>> {
+pub(super) async fn idle(client: &Client, samples: usize, at_most: Duration) -> Result<Vec<Latencies>> {
+    let began = Instant::now();
     let (mut off, mut on) = (Vec::new(), Vec::new());
     for _ in 0..samples {
+        if began.elapsed() > at_most {
+            break;
+        }
         off.push(set(client, false).await?.0);
         let (took, bulk) = set(client, true).await?;
         on.push(took);
@@ -23,10 +27,14 @@ pub(super) async fn idle(client: &Client, samples: usize) -> Result<Vec<Latencie
 }
 
 /// Changes while a sync runs; where it ends before there are enough, another one begins.
-pub(super) async fn busy(client: &Client, bulk: &str, samples: usize) -> Result<Vec<Latencies>> {
+pub(super) async fn busy(client: &Client, bulk: &str, samples: usize, at_most: Duration) -> Result<Vec<Latencies>> {
+    let began = Instant::now();
     let (mut off, mut on) = (Vec::new(), Vec::new());
     let mut running = bulk.to_owned();
     for _ in 0..samples {
+        if began.elapsed() > at_most {
+            break;
+        }
         if !is_running(client, &running).await? {
             running = crawl(client).await?;
         }
