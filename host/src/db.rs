@@ -33,6 +33,7 @@ mod facts;
 mod fault;
 mod groups;
 mod migrations;
+mod names;
 mod queue;
 mod reclaim;
 mod records;
@@ -51,7 +52,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use redb::{Builder, Database, ReadableDatabase as _, backends::InMemoryBackend};
+use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, backends::InMemoryBackend};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -61,6 +62,7 @@ use crate::model::{
     path::ObjectPath,
 };
 use fault::{Fault, Stop};
+use names::Names;
 use tables::{ReadRows, WriteRows};
 use writer::Writer;
 
@@ -85,6 +87,7 @@ struct Shared {
     incarnation: Incarnation,
     jobs_changed: Arc<Notify>,
     writer: Writer,
+    names: Arc<Names>,
     // The last field: told when the file is closed, not before.
     closed: DropGuard,
 }
@@ -150,17 +153,20 @@ impl Db {
     fn start(database: Database) -> Result<Self, Fault> {
         let incarnation = Incarnation::generate();
         let transaction = database.begin_write()?;
-        {
+        let connections = {
             let mut rows = WriteRows::open(&transaction)?;
             migrations::migrate(&transaction, &mut rows)?;
             queue::void_claims(&mut rows)?;
             retention::index(&mut rows)?;
             rows.meta.insert("incarnation", incarnation.as_u128())?;
-        }
+            rows.connections.iter()?.map(|row| Ok(row?.0.value())).collect::<Result<_, Fault>>()?
+        };
         transaction.commit()?;
+        let names = Arc::new(Names::start().map_err(redb::Error::Io)?);
+        names.gather(&database, connections);
         let closed = CancellationToken::new().drop_guard();
         let (writer, queues) = Writer::new();
-        let shared = Arc::new(Shared { database, incarnation, jobs_changed: Arc::default(), writer, closed });
+        let shared = Arc::new(Shared { database, incarnation, jobs_changed: Arc::default(), writer, names, closed });
         queues.start(Arc::downgrade(&shared)).map_err(redb::Error::Io)?;
         Ok(Self { shared, by: None })
     }

@@ -1,5 +1,7 @@
 //! Reading the inventory, and taking things out of it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use redb::ReadableTable as _;
@@ -10,7 +12,7 @@ use super::{
     counters, queue, reclaim,
     records::decode,
     search,
-    tables::WriteRows,
+    tables::{ReadRows, WriteRows},
     tree,
     view::{self, Lens},
 };
@@ -128,8 +130,9 @@ impl Db {
 
     /// Children or descendants of an object, or the connections.
     pub async fn search(&self, sight: &Sight, search: Search) -> Result<Hits, SearchError> {
-        let sight = sight.clone();
-        self.read("search objects", move |rows| search::run(rows, &Lens::new(rows, &sight)?, &search)).await
+        let (sight, names) = (sight.clone(), Arc::clone(&self.shared.names));
+        let work = move |rows: &ReadRows| search::run(rows, &names, &Lens::new(rows, &sight)?, &search);
+        self.read("search objects", work).await
     }
 
     /// Takes an object and everything below it out of the inventory: at once for every reader. The rows are given back
@@ -182,6 +185,7 @@ impl Db {
 
 /// Frees the connection's name, address and account for another one.
 fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super::Fault> {
+    rows.children.forget(id);
     rows.connection_keys.remove(key)?;
     rows.connections.remove(id)?;
     rows.secrets.remove(id)?;

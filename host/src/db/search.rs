@@ -1,8 +1,11 @@
-//! Looking through the tree: children by index, descendants by a walk.
+//! Looking through the tree: children by index ([`siblings`]), descendants by their names ([`named`]), else by a walk.
 //!
 //! A walk goes in the order of paths and keeps only the hits that can be on the page that is asked for, so its memory is
-//! bounded by the page, whatever it walks through. The cursor carries the last key of a page: what is unchanged is neither
-//! skipped nor repeated while other things change.
+//! bounded by the page, whatever it walks through. Whatever way is taken, the answer is the same. The cursor carries the
+//! last key of a page: what is unchanged is neither skipped nor repeated while other things change.
+
+mod named;
+mod siblings;
 
 use std::collections::BTreeSet;
 
@@ -13,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     connections, counters,
     fault::{Fault, Stop},
+    names::Names,
     objects::{Hits, Search, SearchError, Sort},
     records::{ObjectRow, decode, encode},
     tables::ReadRows,
@@ -20,6 +24,7 @@ use super::{
     view::{self, Lens, Standing},
 };
 use crate::model::{filter::Filter, sight::Visible};
+use named::Below;
 
 /// How far hits are counted when a filter has to look at each.
 const COUNTED: u64 = 10_000;
@@ -45,25 +50,32 @@ struct Cursor {
 }
 
 /// The hits that the caller sees.
-pub(super) fn run(rows: &ReadRows, lens: &Lens, search: &Search) -> Result<Hits, Stop<SearchError>> {
+pub(super) fn run(rows: &ReadRows, names: &Names, lens: &Lens, search: &Search) -> Result<Hits, Stop<SearchError>> {
     let mut page = Page::new(search)?;
     match &search.root {
-        None => all_connections(rows, lens, search, &mut page)?,
+        None => all_connections(rows, names, lens, search, &mut page)?,
         Some(root) => {
             let chain = tree::find(rows, root)?.ok_or(Stop::Refused(SearchError::NotFound))?;
-            below(rows, lens, search, &chain, &mut page)?;
+            below(rows, names, lens, search, &chain, &mut page)?;
         }
     }
     page.finish(rows, lens, search)
 }
 
 /// Collects connections, and below them where asked.
-fn all_connections(rows: &ReadRows, lens: &Lens, search: &Search, page: &mut Page) -> Result<(), Fault> {
-    let ids: Vec<u128> = match lens.connections() {
-        Some(ids) => ids.iter().copied().collect(),
-        None => rows.connection_keys.iter()?.map(|row| Ok(row?.1.value())).collect::<Result<_, Fault>>()?,
-    };
-    for id in ids {
+fn all_connections(rows: &ReadRows, names: &Names, lens: &Lens, search: &Search, page: &mut Page) -> Result<(), Fault> {
+    // By key, as a walk has to go.
+    let ids = rows.connection_keys.iter()?.map(|row| Ok(row?.1.value())).collect::<Result<Vec<u128>, Fault>>()?;
+    let is_seen = |id: &u128| lens.connections().is_none_or(|seen| seen.contains(id));
+    let seen: Vec<u128> = ids.into_iter().filter(is_seen).collect();
+    if search.recursive && !is_filtered(search) {
+        let mut total = 0;
+        for &id in &seen {
+            total += 1 + size(rows, lens, id, lens.visible(&[id]))?;
+        }
+        page.total = Some(total);
+    }
+    for id in seen {
         let Some(row) = tree::object(rows, id)? else { continue };
         let filter = connections::filter(rows, id)?;
         let standing = Standing::root(tree::overrides(rows, id)?, &filter);
@@ -71,16 +83,29 @@ fn all_connections(rows: &ReadRows, lens: &Lens, search: &Search, page: &mut Pag
         let mut path = vec![row.name.clone()];
         let visible = lens.visible(&[id]);
         walk.consider(id, &row, &standing, visible, &path)?;
-        if search.recursive {
-            walk.children(id, &standing, visible, &mut path)?;
+        if search.recursive && !walk.may_stop() {
+            let size = size(rows, lens, id, visible)?;
+            if !named::collect(&mut walk, &Below { names, connection: id, root: id, size })? {
+                walk.children(id, &standing, visible, &mut path)?;
+            }
         }
     }
     Ok(())
 }
 
+/// How many objects are seen below one.
+fn size(rows: &ReadRows, lens: &Lens, id: u128, visible: Visible) -> Result<u64, Fault> {
+    match visible {
+        Visible::Whole => Ok(counters::of(rows, id)?.descendants.unsigned_abs()),
+        Visible::OnPath => Ok(lens.seen_below(id)),
+        Visible::No => Ok(0),
+    }
+}
+
 /// Collects what lies below the last object of a chain.
 fn below(
     rows: &ReadRows,
+    names: &Names,
     lens: &Lens,
     search: &Search,
     chain: &[Node],
@@ -90,13 +115,21 @@ fn below(
     let Some(root) = chain.last().filter(|_| visible != Visible::No) else {
         return Err(Stop::Refused(SearchError::NotFound));
     };
-    let filter = connections::filter(rows, chain.first().map_or(0, |node| node.id))?;
+    let connection = chain.first().map_or(0, |node| node.id);
+    let filter = connections::filter(rows, connection)?;
     let standing = Standing::of(rows, chain, &filter)?;
     let mut path: Vec<String> = chain.iter().map(|node| node.row.name.clone()).collect();
-    if visible == Visible::Whole && search.recursive && !is_filtered(search) {
-        page.total = Some(counters::of(rows, root.id)?.descendants.unsigned_abs());
+    let size = size(rows, lens, root.id, visible)?;
+    if search.recursive && !is_filtered(search) {
+        page.total = Some(size);
     }
-    Ok(Walk { rows, lens, search, filter, page }.children(root.id, &standing, visible, &mut path)?)
+    let mut walk = Walk { rows, lens, search, filter, page };
+    let is_done = match (search.recursive, visible) {
+        (true, _) => named::collect(&mut walk, &Below { names, connection, root: root.id, size })?,
+        (false, Visible::Whole) => siblings::collect(&mut walk, root.id)?,
+        (false, _) => false,
+    };
+    if is_done { Ok(()) } else { Ok(walk.children(root.id, &standing, visible, &mut path)?) }
 }
 
 fn is_filtered(search: &Search) -> bool {
@@ -143,8 +176,7 @@ impl Page {
     fn take(&mut self, key: Key, id: u128) {
         self.count += 1;
         let hit = (key, id);
-        let is_before = |after: &(Key, u128)| if self.descending { hit >= *after } else { hit <= *after };
-        if self.after.as_ref().is_some_and(is_before) {
+        if self.is_behind(&hit) {
             return;
         }
         self.kept.insert(hit);
@@ -157,9 +189,31 @@ impl Page {
         }
     }
 
+    /// Whether a name has in it what is looked for.
+    fn is_named(&self, name: &str) -> bool {
+        self.needle.as_ref().is_none_or(|needle| name.to_lowercase().contains(needle))
+    }
+
+    /// Whether a hit comes before the page.
+    fn is_behind(&self, hit: &(Key, u128)) -> bool {
+        let is_before = |after: &(Key, u128)| if self.descending { hit >= after } else { hit <= after };
+        self.after.as_ref().is_some_and(is_before)
+    }
+
+    /// Whether a hit comes after the page, which is full.
+    fn is_beyond(&self, hit: &(Key, u128)) -> bool {
+        let last = if self.descending { self.kept.first() } else { self.kept.last() };
+        self.kept.len() == self.room && last.is_some_and(|last| if self.descending { hit < last } else { hit > last })
+    }
+
+    /// Whether further hits need not be counted.
+    fn is_counted(&self) -> bool {
+        self.total.is_some() || self.count > COUNTED
+    }
+
     /// Whether nothing that comes later in the order of the walk can change the answer.
     fn is_done(&self) -> bool {
-        self.kept.len() == self.room && (self.total.is_some() || self.count > COUNTED)
+        self.kept.len() == self.room && self.is_counted()
     }
 
     fn finish(self, rows: &ReadRows, lens: &Lens, search: &Search) -> Result<Hits, Stop<SearchError>> {
@@ -265,6 +319,11 @@ impl Walk<'_> {
         visible: Visible,
         path: &mut Vec<String>,
     ) -> Result<(), Fault> {
+        // Of what has another name and nothing below it, nothing is read.
+        let name = path.last().map_or("", String::as_str);
+        if !self.page.is_named(name) && !(self.search.recursive && self.has_children(id)?) {
+            return Ok(());
+        }
         let Some(row) = tree::object(self.rows, id)? else { return Ok(()) };
         let child = standing.child(&self.filter, &row.name, tree::overrides(self.rows, id)?, row.mark());
         let seen = match visible {
@@ -286,9 +345,14 @@ impl Walk<'_> {
         Ok(named)
     }
 
+    /// Whether anything lies below an object: only then it has counters.
+    fn has_children(&self, id: u128) -> Result<bool, Fault> {
+        Ok(self.rows.counters.get(id)?.is_some())
+    }
+
     /// Whether an object and all below it come before the cursor and need not be counted: then it is not even read.
     fn is_behind(&self, path: &[String], id: u128) -> bool {
-        if self.page.total.is_none() || self.search.descending {
+        if !self.page.is_counted() || self.search.descending {
             return false;
         }
         match (&self.page.after, path.last()) {
@@ -322,7 +386,7 @@ impl Walk<'_> {
     ) -> Result<(), Fault> {
         let active = visible == Visible::Whole && standing.active();
         let search = self.search;
-        let fits = self.page.needle.as_ref().is_none_or(|needle| row.name.to_lowercase().contains(needle))
+        let fits = self.page.is_named(&row.name)
             && search.active.is_none_or(|wanted| wanted == active)
             && (search.object_types.is_empty() || search.object_types.contains(&row.object_type))
             && search.remote_status.is_none_or(|wanted| wanted == standing.remote_status);

@@ -6,47 +6,66 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, TableError, WriteTransaction};
 
+use super::names::Children;
+
 type Bytes = &'static [u8];
 /// Parent, namespace, name: the children of a container lie together, by namespace, then by name in code point order.
-type ChildKey = (u128, &'static str, &'static str);
+pub(super) type ChildKey = (u128, &'static str, &'static str);
+
+/// (parent, namespace, name) → child. An object that is not reachable from a connection's through this table is gone.
+const CHILDREN: TableDefinition<'static, ChildKey, u128> = TableDefinition::new("children/1");
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $field:ident: $name:literal, $key:ty => $value:ty;)*) => {
         /// The tables of a write transaction.
         pub(super) struct WriteRows<'t> {
+            /// [`CHILDREN`], noting names.
+            pub(super) children: Children<'t>,
             $($(#[$doc])* pub(super) $field: Table<'t, $key, $value>,)*
         }
 
         /// The tables as they stood at one moment.
         pub(super) struct ReadRows {
+            /// [`CHILDREN`].
+            pub(super) children: ReadOnlyTable<ChildKey, u128>,
             $($(#[$doc])* pub(super) $field: ReadOnlyTable<$key, $value>,)*
         }
 
         /// Either of the two, for what only reads.
         #[allow(dead_code, reason = "one list makes all three; not every table is read through both")]
         pub(super) trait Rows {
+            /// [`CHILDREN`].
+            fn children(&self) -> &impl ReadableTable<ChildKey, u128>;
             $($(#[$doc])* fn $field(&self) -> &impl ReadableTable<$key, $value>;)*
         }
 
         impl Rows for WriteRows<'_> {
+            fn children(&self) -> &impl ReadableTable<ChildKey, u128> { &*self.children }
             $(fn $field(&self) -> &impl ReadableTable<$key, $value> { &self.$field })*
         }
 
         impl Rows for ReadRows {
+            fn children(&self) -> &impl ReadableTable<ChildKey, u128> { &self.children }
             $(fn $field(&self) -> &impl ReadableTable<$key, $value> { &self.$field })*
         }
 
         impl<'t> WriteRows<'t> {
             /// Opens all tables, making those that do not exist.
             pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
-                Ok(Self { $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)* })
+                Ok(Self {
+                    children: Children::new(transaction.open_table(CHILDREN)?),
+                    $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)*
+                })
             }
         }
 
         impl ReadRows {
             /// Opens all tables; they were made when the store was opened.
             pub(super) fn open(transaction: &ReadTransaction) -> Result<Self, TableError> {
-                Ok(Self { $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)* })
+                Ok(Self {
+                    children: transaction.open_table(CHILDREN)?,
+                    $($field: transaction.open_table(TableDefinition::<$key, $value>::new($name))?,)*
+                })
             }
         }
     };
@@ -59,8 +78,6 @@ tables! {
 
     /// Object → what is stored of it (`ObjectRow`).
     objects: "objects/1", u128 => Bytes;
-    /// (parent, namespace, name) → child. An object that is not reachable from a connection's through this table is gone.
-    children: "children/1", ChildKey => u128;
     /// Object that the connector leaves out → why.
     exclusions: "exclusions/1", u128 => &'static str;
     /// Object → its columns, in the platform's order (`Vec<Column>`). Only where they were ever delivered.

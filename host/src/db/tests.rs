@@ -2,11 +2,14 @@
 
 mod absence;
 mod crash;
+mod fill;
 mod filter;
 mod groups;
 mod history;
 mod identity;
 mod jobs;
+mod measure;
+mod names;
 mod platform;
 mod polling;
 mod reading;

@@ -101,7 +101,8 @@ impl Lens {
         }
     }
 
-    fn seen_below(&self, id: u128) -> u64 {
+    /// How many objects are seen below one that is only a step on the path.
+    pub(super) fn seen_below(&self, id: u128) -> u64 {
         match self {
             Self::All => 0,
             Self::Roots { above, .. } => above.get(&id).copied().unwrap_or_default(),

@@ -25,6 +25,7 @@ use tokio::{
 use super::{
     Shared,
     fault::{Fault, Stop},
+    names,
     tables::WriteRows,
 };
 
@@ -209,7 +210,7 @@ fn commit(
     mut more: impl FnMut() -> Option<Box<dyn Operation>>,
 ) -> Result<bool, Fault> {
     let transaction = store.database.begin_write()?;
-    {
+    let noted = {
         let mut rows = WriteRows::open(&transaction)?;
         let mut next = 0;
         while let Some(member) = members.get_mut(next) {
@@ -221,8 +222,12 @@ fn commit(
                 members.extend(more());
             }
         }
-    }
+        names::noted(&mut rows)?
+    };
+    let gone = store.names.add(noted);
     transaction.commit()?;
+    store.names.forget(&gone);
+    store.names.settle(&store.database);
     Ok(true)
 }
 
