@@ -91,6 +91,8 @@ pub struct Options {
     pub sizes: PageSizes,
     /// How long a fetched token is good.
     pub token_lifetime: Duration,
+    /// Renders columns anew for every page instead of keeping the bytes: for what would not fit into memory.
+    pub forget_rendered: bool,
 }
 
 impl Options {
@@ -105,6 +107,7 @@ impl Options {
             latency: Duration::ZERO,
             sizes: PageSizes::default(),
             token_lifetime: Duration::from_secs(3_600),
+            forget_rendered: false,
         }
     }
 
@@ -136,6 +139,7 @@ struct State {
     dialect: Dialect,
     authorization: Authorization,
     sizes: PageSizes,
+    forget_rendered: bool,
 }
 
 impl UnityCatalog {
@@ -155,6 +159,7 @@ impl UnityCatalog {
             dialect: options.dialect,
             authorization: options.authorization,
             sizes: options.sizes,
+            forget_rendered: options.forget_rendered,
         }));
         let handle = simulated.clone();
         let server = wire::serve(options.bind, move |call| {
@@ -352,6 +357,7 @@ impl Simulated {
                 dialect: state.dialect,
                 authorization: state.authorization,
                 sizes: state.sizes,
+                forget_rendered: state.forget_rendered,
                 twist,
                 now,
             };

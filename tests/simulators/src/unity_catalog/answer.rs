@@ -26,6 +26,7 @@ pub(crate) struct Scene<'a> {
     pub(crate) dialect: Dialect,
     pub(crate) authorization: Authorization,
     pub(crate) sizes: PageSizes,
+    pub(crate) forget_rendered: bool,
     pub(crate) twist: Option<Twist>,
     pub(crate) now: Instant,
 }
@@ -207,7 +208,8 @@ impl Scene<'_> {
         let page = self.page(&of.tables, call, &key, self.sizes.tables, |name| sees(name) >= browse)?;
         Ok(self.listing("tables", page, |out, name, of| {
             let browse_only = sees(name) == Sight::Browse;
-            let view = View { omit_columns, omit_properties, browse_only, twist: self.twist };
+            let keep = !self.forget_rendered;
+            let view = View { omit_columns, omit_properties, browse_only, keep, twist: self.twist };
             render::table(out, self.metastore, [&catalog, &schema, name], of, self.dialect, view);
         }))
     }
@@ -232,7 +234,7 @@ impl Scene<'_> {
     fn table(&self, full_name: &str, who: &str) -> Answer {
         let (path, of) = self.find_table(full_name)?;
         self.may_see(who, &path)?;
-        let view = View { twist: self.twist, ..View::default() };
+        let view = View { keep: !self.forget_rendered, twist: self.twist, ..View::default() };
         Ok(rendered(|out| render::table(out, self.metastore, path, of, self.dialect, view)))
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) omit_columns: bool,
     pub(crate) omit_properties: bool,
     pub(crate) browse_only: bool,
+    /// Whether the bytes of columns are kept for the next time.
+    pub(crate) keep: bool,
     pub(crate) twist: Option<Twist>,
 }
 
@@ -180,10 +182,11 @@ pub(crate) fn table(
     match dialect {
         Dialect::OpenSource if none => object.put("columns", [(); 0]),
         Dialect::Commercial if none || view.browse_only => {}
-        _ => {
+        _ if view.keep => {
             let rendered = columns(of, dialect);
             object.key("columns").extend_from_slice(&rendered);
         }
+        _ => write_columns(object.key("columns"), of, dialect),
     }
     object.maybe("storage_location", of.storage_location.as_deref());
     object.maybe("comment", of.facts.comment.as_deref());
@@ -213,17 +216,21 @@ pub(crate) fn columns(table: &Table, dialect: Dialect) -> Bytes {
     let slot = &table.rendered[dialect as usize];
     slot.get_or_init(|| {
         let mut out = Vec::with_capacity(table.columns.len() * 280 + 2);
-        out.push(b'[');
-        for (at, of) in table.columns.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            column(&mut out, of, dialect);
-        }
-        out.push(b']');
+        write_columns(&mut out, table, dialect);
         out.into()
     })
     .clone()
+}
+
+fn write_columns(out: &mut Vec<u8>, table: &Table, dialect: Dialect) {
+    out.push(b'[');
+    for (at, of) in table.columns.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        column(out, of, dialect);
+    }
+    out.push(b']');
 }
 
 fn column(out: &mut Vec<u8>, of: &Column, dialect: Dialect) {

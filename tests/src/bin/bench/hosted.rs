@@ -7,12 +7,27 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use wharfinger_tests::Client;
 
-const KEY: &str = "bench-administrator-key-0123456789";
+/// What Linux counts processor time in, on every machine there is.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Of its administrator.
+pub(crate) const KEY: &str = "bench-administrator-key-0123456789";
 
 /// A running host process; it is killed when dropped.
 pub(crate) struct Hosted {
     child: Child,
     client: Client,
+}
+
+/// What a process has used since it began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    /// Bytes given to `write`.
+    pub(crate) written: u64,
+    /// Bytes that were sent to a disk.
+    pub(crate) reached_disk: u64,
+    /// On all processors together.
+    pub(crate) cpu_seconds: f64,
 }
 
 impl Hosted {
@@ -74,6 +89,26 @@ impl Hosted {
         number_after(&text, "wchar:")
     }
 
+    /// Who calls it.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What it has used so far.
+    pub(crate) fn used(&self) -> Result<Used> {
+        let pid = self.pid()?;
+        let io = std::fs::read_to_string(format!("/proc/{pid}/io"))?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name in brackets may hold anything; the two times are the twelfth and thirteenth word after it.
+        let words = stat.rsplit_once(')').context("stat")?.1.split_whitespace();
+        let ticks: u64 = words.skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+        Ok(Used {
+            written: number_after(&io, "wchar:")?,
+            reached_disk: number_after(&io, "\nwrite_bytes:")?,
+            cpu_seconds: ticks as f64 / TICKS_PER_SECOND,
+        })
+    }
+
     fn pid(&self) -> Result<u32> {
         self.child.id().context("the host has ended")
     }
@@ -83,7 +118,7 @@ impl Hosted {
         let pid = self.pid()?.to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status().await?;
         ensure!(asked.success(), "the host could not be asked to end");
-        let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await??;
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await??;
         ensure!(status.success(), "the host ended with {status}");
         Ok(())
     }

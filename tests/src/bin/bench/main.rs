@@ -7,6 +7,7 @@
 
 mod floor;
 mod hosted;
+mod million;
 mod platform;
 mod report;
 mod scenario;
@@ -44,6 +45,8 @@ struct Arguments {
 /// What this program is when it starts itself.
 #[derive(Debug, Subcommand)]
 enum Role {
+    /// A large catalogue: what syncs of it cost, and how fast the host answers meanwhile.
+    Million(million::Arguments),
     /// A host: takes the host's own arguments.
     #[command(hide = true)]
     Host {
@@ -63,6 +66,11 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
             return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
         }
         Some(Role::Floor(arguments)) => println!("{}", serde_json::to_string(&floor::run(&arguments)?)?),
+        Some(Role::Million(asked)) => {
+            let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
+            let outcome = million::run(&asked, &dir)?;
+            println!("{}", if arguments.json { serde_json::to_string_pretty(&outcome)? } else { outcome.to_string() });
+        }
         None => {
             let (latencies, scenarios) = (latencies(&arguments.latency), scenario::chosen(&arguments.only)?);
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);

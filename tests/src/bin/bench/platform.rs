@@ -45,16 +45,28 @@ impl Platform {
         }
     }
 
-    /// Starts one with one schema of this size.
+    /// Starts one of this size that has its answers ready.
     pub(crate) async fn start(self, scenario: Scenario) -> Result<Running> {
+        let running = self.start_cold(scenario, false).await?;
+        if let Running::Databricks(platform) = &running {
+            platform.warm();
+        }
+        Ok(running)
+    }
+
+    /// Starts one of this size that holds as little as it can.
+    pub(crate) async fn start_large(self, scenario: Scenario) -> Result<Running> {
+        self.start_cold(scenario, true).await
+    }
+
+    async fn start_cold(self, scenario: Scenario, forget_rendered: bool) -> Result<Running> {
         let Scenario { schemas, tables, columns } = scenario;
         Ok(match self {
             Self::Databricks => {
                 let shape = unity_catalog::Shape { schemas, ..unity_catalog::Shape::one_schema(tables, columns) };
-                let metastore = shape.generate(1);
-                let platform = unity_catalog::UnityCatalog::start(unity_catalog::Options::new(metastore)).await?;
-                platform.warm();
-                Running::Databricks(platform)
+                let options =
+                    unity_catalog::Options { forget_rendered, ..unity_catalog::Options::new(shape.generate(1)) };
+                Running::Databricks(unity_catalog::UnityCatalog::start(options).await?)
             }
             Self::Snowflake => {
                 let shape = snowflake::Shape { schemas, ..snowflake::Shape::one_schema(tables, columns) };
@@ -120,6 +132,38 @@ impl Running {
             Self::Databricks(_) => None,
             Self::Snowflake(of) => Some(of.traffic().columns.inflated),
         }
+    }
+
+    /// Gives one table in the middle another name, such that nothing else is called like it.
+    pub(crate) fn rename_one(&self, to: &str) -> Result<()> {
+        match self {
+            Self::Databricks(of) => {
+                let path = of.read(|metastore| {
+                    let count = metastore.counts()[2];
+                    metastore.tables().nth(count / 2).map(|(at, _)| unity_catalog::path(&at))
+                });
+                of.change(&unity_catalog::Change::Rename { path: path.context("no table")?, to: to.into() })?;
+            }
+            Self::Snowflake(of) => {
+                let path = of.read(|account| {
+                    let count = account.counts()[2];
+                    account.tables().nth(count / 2).map(|(at, _)| snowflake::path(&at))
+                });
+                of.change(&snowflake::Change::Rename { path: path.context("no table")?, to: to.into() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of one of its schemas.
+    pub(crate) fn a_schema(&self) -> Result<Vec<String>> {
+        let path = match self {
+            Self::Databricks(of) => {
+                of.read(|metastore| metastore.tables().next().map(|(at, _)| unity_catalog::path(&at[..2])))
+            }
+            Self::Snowflake(of) => of.read(|account| account.tables().next().map(|(at, _)| snowflake::path(&at[..2]))),
+        };
+        path.context("no schema")
     }
 
     /// One more column on so many tables, spread over the schema.

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use redb::{Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, Value};
+use redb::{
+    Database, Key, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata as _, TableDefinition,
+    TableHandle as _, Value,
+};
 use serde::{Deserialize, Serialize};
 
 /// Rows of an object: its own, its columns, its place, its remote id.
@@ -44,6 +47,54 @@ pub(crate) struct Snapshot {
 /// The store of a host that was started in a directory.
 pub(crate) fn file(dir: &Path) -> PathBuf {
     dir.join("data/wharfinger.redb")
+}
+
+/// The room that a store takes.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Room {
+    pub(crate) file_bytes: u64,
+    /// Of keys and values.
+    pub(crate) stored_bytes: u64,
+    /// Of pages that are in use.
+    pub(crate) used_bytes: u64,
+    /// Keys, values and what their pages take, of the tables that hold anything, the largest first.
+    pub(crate) tables: Vec<TableRoom>,
+}
+
+/// The room that a table takes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TableRoom {
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    pub(crate) stored_bytes: u64,
+    pub(crate) page_bytes: u64,
+}
+
+impl Room {
+    /// Measures a store.
+    pub(crate) fn of(file: &Path) -> Result<Self> {
+        let file_bytes = std::fs::metadata(file)?.len();
+        let database = Database::open(file).with_context(|| format!("open {}", file.display()))?;
+        let writing = database.begin_write()?;
+        let all = writing.stats()?;
+        writing.abort()?;
+        let transaction = database.begin_read()?;
+        let mut tables = Vec::new();
+        for handle in transaction.list_tables()? {
+            let name = handle.name().to_owned();
+            let table = transaction.open_untyped_table(handle)?;
+            let (of, rows) = (table.stats()?, table.len()?);
+            if rows > 0 {
+                let page_bytes = of.stored_bytes() + of.metadata_bytes() + of.fragmented_bytes();
+                tables.push(TableRoom { name, rows, stored_bytes: of.stored_bytes(), page_bytes });
+            }
+        }
+        tables.sort_by_key(|table| std::cmp::Reverse(table.page_bytes));
+        let used_bytes = all.allocated_pages() * all.page_size() as u64;
+        Ok(Self { file_bytes, stored_bytes: all.stored_bytes(), used_bytes, tables })
+    }
 }
 
 impl Snapshot {
