@@ -303,7 +303,7 @@ async fn the_hold_names_the_grant_that_was_lost_on_the_pages_and_by_commands() -
     let (code, text) = run(&["hold", "list", "--json"]).await?;
     assert!(code == Some(0) && serde_json::from_str::<Value>(&text)?.as_array().map(Vec::len) == Some(held.len()));
     let (code, text) = run(&["job", "changes", id]).await?;
-    assert!(code == Some(0) && text.contains("missing"), "{text}");
+    assert!(code == Some(0) && text.contains("missing (held)"), "{text}");
 
     // One is rejected on the page, the rest released by a command.
     let ask = format!("/ui/holds/{}/reject", held[0]["id"].as_str().context("id")?);

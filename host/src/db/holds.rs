@@ -293,11 +293,11 @@ fn carry_out(rows: &mut WriteRows<'_>, hold: u128, limit: usize) -> Result<(), F
     let filter = connections::filter(rows, hold_row.connection)?;
     let mut gone = Vec::new();
     for (object, held) in some {
-        if decided.decision == Decision::Release {
-            if let Some(chain) = still_absent(rows, &filter, object, &held.place)? {
-                rows.trusted.remove((held.place.parent, held.place.namespace.as_str()))?;
-                gone.extend(chain.into_iter().last());
-            }
+        if decided.decision == Decision::Release
+            && let Some(chain) = still_absent(rows, &filter, object, &held.place)?
+        {
+            rows.trusted.remove((held.place.parent, held.place.namespace.as_str()))?;
+            gone.extend(chain.into_iter().last());
         }
         free(rows, object)?;
     }
