@@ -180,6 +180,11 @@ impl Ledger<'_, '_> {
         if let Some(columns) = columns {
             self.rows.columns.insert(new, columns.as_slice())?;
         }
+        // Both are marked so; the renamed one until it is delivered, in a moment.
+        let why = self.rows.exclusions.get(id)?.map(|why| why.value().to_owned());
+        if let Some(why) = why {
+            self.rows.exclusions.insert(new, why.as_str())?;
+        }
         self.rows.children.insert((parent, row.namespace.as_str(), row.name.as_str()), new)?;
         store_overrides(self.rows, new, &own)?;
         self.rows.objects.insert(new, encode(&row)?.as_slice())?;

@@ -6,6 +6,7 @@ use super::{
     platform::Platform,
 };
 use crate::model::{
+    filter::Exclusion,
     object::RemoteStatus,
     settings::{NewChildren, SettingsChange},
     sight::Sight,
@@ -123,6 +124,20 @@ async fn a_table_renamed_away_before_a_new_one_of_its_name_keeps_its_id() {
         assert_eq!(world.get("K/cat/s1").await.child_count, 8);
         assert!(job.object_errors.is_empty() && job.counts.missing.is_empty(), "{job:?}");
     }
+}
+
+#[tokio::test]
+async fn a_new_table_of_an_old_name_that_is_left_out_says_why() {
+    let mut world = world("replaced-left-out").await;
+    let before = world.get("K/cat/s1/b").await;
+    world.platform.page_size = 1;
+    world.platform.rename("cat/s1/b", "cat/s1/b_old");
+    world.platform.add("cat/s1/b", "new:int");
+    world.platform.left_out.insert("cat/s1/b".into(), "a share".into());
+    world.sync("K").await;
+    let (old, new) = (world.get("K/cat/s1/b_old").await, world.get("K/cat/s1/b").await);
+    assert_eq!((old.id, old.remote_status, old.exclusion), (before.id, RemoteStatus::Present, None));
+    assert_eq!(new.exclusion, Some(Exclusion::Connector("a share".into())));
 }
 
 #[tokio::test]
