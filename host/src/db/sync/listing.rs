@@ -190,7 +190,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Whether this job has closed the container since it began: one that had to begin again lists everything anew.
-    fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
+    pub(super) fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
         let listed = self.rows.listed.get((container, namespace))?;
         let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
         let began = self.job.started_at.unwrap_or(i64::MIN);

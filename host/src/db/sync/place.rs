@@ -8,7 +8,7 @@ use super::{
     super::{
         counters::Counters,
         fault::Fault,
-        records::{ListedRow, ObjectRow, decode, encode, kind_number, micros},
+        records::{ObjectRow, encode, kind_number, micros},
         settings::store_overrides,
         tree::{self, DISPLACED, Node},
     },
@@ -209,9 +209,7 @@ impl Ledger<'_, '_> {
             return Ok(false);
         }
         // Closed in this job: whatever is present in it was seen.
-        let listed = self.rows.listed.get((parent, row.namespace.as_str()))?;
-        let listed = listed.map(|row| decode::<ListedRow>(row.value())).transpose()?;
-        Ok(row.mark() == RemoteStatus::Present && listed.is_some_and(|listed| listed.job == self.job_id))
+        Ok(row.mark() == RemoteStatus::Present && self.is_closed(parent, &row.namespace)?)
     }
 
     /// Adds an object that is found for the first time.
