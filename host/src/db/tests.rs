@@ -12,6 +12,7 @@ mod polling;
 mod reading;
 mod retention;
 mod schedules;
+mod sequences;
 mod settings;
 mod soundness;
 mod turns;

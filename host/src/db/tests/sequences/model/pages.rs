@@ -1,0 +1,554 @@
+//! What a page of a listing means to the model: which object a delivered one is (D38), what goes missing (D1, D36), where a
+//! sync descends and whose columns it reads (D37).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Id, Item, Mark, Model, ROOT, Status, count, names};
+use crate::model::{
+    column::Column,
+    object::Kind,
+    page::{Page, Partition, Presence, ScannedObject},
+    path::RemotePath,
+};
+
+/// A sync that has not ended.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Sync {
+    pub(in super::super) object: Id,
+    pub(in super::super) force: bool,
+    /// Whether it was ever claimed.
+    pub(in super::super) has_begun: bool,
+    /// Children that were seen in their container.
+    seen: BTreeSet<(Id, Id)>,
+    /// Containers of whose listing a part failed.
+    unproven: BTreeSet<Id>,
+    /// Containers of which something was not on any page, and is looked for again.
+    doubted: BTreeSet<Id>,
+    /// Containers that are completely listed.
+    closed: BTreeSet<Id>,
+    /// From where it moved objects.
+    moved: BTreeMap<Id, (Id, String)>,
+    /// Under which id of the platform an object was known that seems to be made anew.
+    recreated: BTreeMap<String, Id>,
+    /// Paths that were named as worth listing.
+    known: BTreeSet<String>,
+    /// Which container a task began to list.
+    began_in: BTreeMap<u64, Id>,
+    pub(in super::super) counts: Counts,
+}
+
+/// What a job tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Counts {
+    pub(in super::super) added: u64,
+    pub(in super::super) changed: u64,
+    pub(in super::super) missing: u64,
+    pub(in super::super) returned: u64,
+    pub(in super::super) columns_added: u64,
+    pub(in super::super) columns_changed: u64,
+    pub(in super::super) columns_deleted: u64,
+}
+
+/// Whether a container is to be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Descent {
+    Must,
+    May,
+    MustNot,
+}
+
+/// What has to follow from a write.
+#[derive(Debug, Default)]
+pub(in super::super) struct Follows {
+    /// Containers that the page named.
+    pub(in super::super) reads: BTreeMap<String, Descent>,
+    /// Tables whose columns are to be asked for.
+    pub(in super::super) columns: BTreeSet<String>,
+    /// Names that are looked for again.
+    pub(in super::super) doubted: Vec<String>,
+    /// What went missing.
+    pub(in super::super) missing: Vec<Id>,
+}
+
+impl Sync {
+    pub(in super::super) fn new(object: Id, force: bool) -> Self {
+        Self { object, force, ..Self::default() }
+    }
+
+    pub(in super::super) fn begin_again(&mut self) {
+        if self.has_begun {
+            let counts = self.counts;
+            *self = Self { has_begun: true, counts, ..Self::new(self.object, self.force) };
+        }
+    }
+}
+
+/// How an object came to where it is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    New,
+    Same,
+    Moved,
+    MadeAnew,
+}
+
+/// What is told while one page is applied.
+struct Here<'a> {
+    sync: &'a mut Sync,
+    page: BTreeSet<Id>,
+    /// Where the ids of the platform stand on this page.
+    places: BTreeMap<String, RemotePath>,
+    asks: bool,
+    follows: Follows,
+}
+
+pub(in super::super) fn text(path: &RemotePath) -> String {
+    path.0.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("/")
+}
+
+fn strings(path: &RemotePath) -> Vec<String> {
+    path.0.iter().map(|name| name.as_str().to_owned()).collect()
+}
+
+impl Model {
+    /// The object of a sync, where it is none that holds others.
+    fn leaf(&self, sync: &Sync) -> Option<Id> {
+        (self.items[&sync.object].kind != Kind::Container).then_some(sync.object)
+    }
+
+    /// What a sync lists: its object, or the container of its object.
+    pub(in super::super) fn scope(&self, object: Id) -> String {
+        let item = &self.items[&object];
+        self.path(if item.kind == Kind::Container { object } else { item.parent.expect("a leaf lies in something") })
+    }
+
+    fn within<T>(&mut self, sync: &mut Sync, work: impl FnOnce(&mut Self, &mut Here<'_>) -> T) -> (T, Follows) {
+        self.tick += 1;
+        let mut here =
+            Here { sync, page: BTreeSet::new(), places: BTreeMap::new(), asks: true, follows: Follows::default() };
+        let done = work(self, &mut here);
+        (done, here.follows)
+    }
+
+    /// The connector said where to begin.
+    pub(in super::super) fn plan(&mut self, sync: &mut Sync, partitions: &[Partition]) -> Follows {
+        self.within(sync, |model, here| partitions.iter().for_each(|partition| model.admit(here, partition))).1
+    }
+
+    /// A page of a listing. `task` tells listings of one job apart, `begins` its first page.
+    pub(in super::super) fn page(
+        &mut self,
+        sync: &mut Sync,
+        (task, begins): (u64, bool),
+        scope: &RemotePath,
+        page: &Page,
+        second_look: bool,
+    ) -> Follows {
+        // Deleted meanwhile.
+        let Some(container) = self.at(&text(scope)) else { return Follows::default() };
+        if begins {
+            sync.began_in.insert(task, container);
+        }
+        let is_whole = sync.began_in.get(&task) == Some(&container);
+        let work = |model: &mut Self, here: &mut Here<'_>| {
+            if model.remote_ids_unique {
+                for object in &page.objects {
+                    let remote_id = object.facts.remote_id.clone().expect("an id");
+                    here.places.entry(remote_id).or_insert_with(|| object.path.clone());
+                }
+            }
+            page.objects.iter().for_each(|object| model.deliver(here, object));
+            for error in &page.errors {
+                let path = strings(&error.path);
+                if let Some(id) = model.at(&text(&error.path))
+                    && !model.is_host_managed(&path)
+                    && !model.leaves_out(&path)
+                {
+                    model.see(here, id);
+                }
+            }
+            if !second_look {
+                page.partitions.iter().for_each(|partition| model.admit(here, partition));
+            }
+            if !page.listed.is_empty() {
+                model.listed(here, container, second_look, is_whole);
+            }
+        };
+        self.within(sync, work).1
+    }
+
+    /// Answers to a question for columns.
+    pub(in super::super) fn columns(&mut self, sync: &mut Sync, scope: &RemotePath, page: &Page) -> Follows {
+        if self.at(&text(scope)).is_none() {
+            return Follows::default();
+        }
+        let seen = sync.seen.clone();
+        let follows = self.within(sync, |model, here| {
+            here.asks = false;
+            page.objects.iter().for_each(|object| model.deliver(here, object));
+        });
+        // What was seen on the way proves nothing about a listing.
+        sync.seen = seen;
+        follows.1
+    }
+
+    /// Answers by name to what was not on any page.
+    pub(in super::super) fn presence(
+        &mut self,
+        sync: &mut Sync,
+        scope: &RemotePath,
+        asked: &[String],
+        answers: &[Presence],
+    ) -> Follows {
+        let Some(container) = self.at(&text(scope)) else { return Follows::default() };
+        let work = |model: &mut Self, here: &mut Here<'_>| {
+            let is_doubted = here.sync.doubted.remove(&container);
+            if !is_doubted || here.sync.unproven.contains(&container) {
+                return;
+            }
+            let is_absent = |name: &String| {
+                asked.iter().zip(answers).any(|(asked, answer)| asked == name && *answer == Presence::Absent)
+            };
+            let mut absent = model.unseen(here.sync, container);
+            absent.retain(|id| is_absent(&model.items[id].name));
+            model.absent(here, &absent);
+            model.close(here.sync, container);
+        };
+        self.within(sync, work).1
+    }
+
+    /// Part of a listing, or a second look by name, was given up.
+    pub(in super::super) fn failed(&mut self, sync: &mut Sync, scope: &RemotePath, is_listing: bool) {
+        self.tick += 1;
+        if let Some(container) = self.at(&text(scope)) {
+            if is_listing {
+                sync.unproven.insert(container);
+            } else {
+                sync.doubted.remove(&container);
+            }
+        }
+    }
+
+    /// A container that a page named (D37). The requested one is always listed, as is one never completely listed before;
+    /// another is skipped when it is disabled and holds nothing enabled, unless disabled ones are asked for.
+    fn admit(&self, here: &mut Here<'_>, partition: &Partition) {
+        let path = strings(&partition.scope);
+        let object = self.names(here.sync.object);
+        let is_on_the_way = object.starts_with(&path);
+        let is_inside = self.leaf(here.sync).is_none() && path.starts_with(&object);
+        let is_ours = !self.is_host_managed(&path) && !self.leaves_out(&path) && (is_on_the_way || is_inside);
+        let name = text(&partition.scope);
+        if !is_ours || !here.sync.known.insert(name.clone()) {
+            here.follows.reads.insert(name, Descent::MustNot);
+            return;
+        }
+        let descent = match self.at(&name) {
+            None => Descent::May,
+            Some(id) if self.is_excluded(id) => Descent::MustNot,
+            Some(id) => {
+                let below = self.below(id);
+                let is_known = self.items[&id].listed_at > self.widened_at;
+                let needs_it = is_on_the_way || !is_known || self.effective(id);
+                let enabled = |id: &Id| self.effective(*id);
+                let enabling = |id: &Id| self.items[id].status.is_some_and(|status| status.value);
+                if here.sync.force || needs_it || below.iter().any(enabled) {
+                    Descent::Must
+                } else if below.iter().any(enabling) {
+                    // An enabling status that yields to another one: nothing is lost by looking.
+                    Descent::May
+                } else {
+                    Descent::MustNot
+                }
+            }
+        };
+        here.follows.reads.insert(name, descent);
+    }
+
+    /// An object as a page carries it.
+    fn deliver(&mut self, here: &mut Here<'_>, scanned: &ScannedObject) {
+        let path = strings(&scanned.path);
+        let parent = path[..path.len() - 1].join("/");
+        let is_in_scope = path.starts_with(&names(&self.scope(here.sync.object)));
+        let (Some(container), Some(name)) = (self.at(&parent), path.last()) else { return };
+        if self.is_host_managed(&path) || !is_in_scope {
+            return;
+        }
+        let remote_id = scanned.facts.remote_id.as_deref().expect("an id");
+        let there = self.child(container, name);
+        let mut known = None;
+        if self.remote_ids_unique {
+            known = self.by_remote_id(remote_id).filter(|known| Some(*known) != there);
+            let is_there = there.is_some_and(|id| self.items[&id].remote_id.as_deref() == Some(remote_id));
+            if known.is_none() && !is_there {
+                known = self.untangle(here, remote_id, there);
+            }
+        }
+        if let Some(leaf) = self.leaf(here.sync) {
+            // A sync of one object touches only that one, and what a rename of it has put aside.
+            let concerns = there == Some(leaf) || known.is_some_and(|id| id == leaf || self.items[&id].aside);
+            if !concerns {
+                return;
+            }
+        }
+        let left_out = self.leaves_out(&path) || self.is_excluded(container);
+        if left_out && there.is_none() && known.is_none() {
+            return;
+        }
+        let left_out = left_out || scanned.excluded.is_some();
+        match (known, there) {
+            (Some(known), there) => self.relocate(here, container, known, there, scanned, left_out),
+            (None, Some(id)) => {
+                let was = self.items[&id].remote_id.clone().expect("an id");
+                let is_elsewhere = here.places.get(&was).is_some_and(|at| *at != scanned.path);
+                if was == remote_id {
+                    self.refresh(here, id, scanned, left_out, How::Same);
+                } else if is_elsewhere {
+                    // What stood here is somewhere else now, so this one is new.
+                    self.put_aside(id);
+                    self.add(here, container, scanned, left_out);
+                } else {
+                    self.recreate(here, id, was);
+                    self.refresh(here, id, scanned, left_out, How::MadeAnew);
+                }
+            }
+            (None, None) => self.add(here, container, scanned, left_out),
+        }
+    }
+
+    fn item(&mut self, id: Id) -> &mut Item {
+        self.items.get_mut(&id).expect("item")
+    }
+
+    /// A known id of the platform at another place is a move, unless something on the way was seen in this job already.
+    fn relocate(
+        &mut self,
+        here: &mut Here<'_>,
+        container: Id,
+        known: Id,
+        there: Option<Id>,
+        scanned: &ScannedObject,
+        left_out: bool,
+    ) {
+        let name = strings(&scanned.path).pop().expect("name");
+        let came_from_here = there.is_none() && here.sync.moved.get(&known) == Some(&(container, name.clone()));
+        let is_twice = !came_from_here && self.was_seen(here, known);
+        let is_taken = there.is_some_and(|there| self.was_seen(here, there));
+        if is_twice || is_taken || self.chain(container).contains(&known) {
+            if let Some(there) = there {
+                self.see(here, there);
+            }
+            return;
+        }
+        if let Some(there) = there {
+            self.put_aside(there);
+        }
+        let item = self.item(known);
+        let was = (item.parent.expect("a connection does not move"), item.name.clone());
+        (item.parent, item.name, item.aside) = (Some(container), name.clone(), false);
+        let how = if was == (container, name) { How::Same } else { How::Moved };
+        if how == How::Moved {
+            here.sync.moved.insert(known, was);
+            self.happens(known, "moved");
+        }
+        self.refresh(here, known, scanned, left_out, how);
+    }
+
+    fn put_aside(&mut self, id: Id) {
+        self.item(id).aside = true;
+    }
+
+    /// The same path with an id nobody knew is the same object, made anew: nothing was ever listed or read of it.
+    fn recreate(&mut self, here: &mut Here<'_>, id: Id, was: String) {
+        if self.remote_ids_unique {
+            here.sync.recreated.insert(was, id);
+        }
+        self.happens(id, "recreated");
+        let item = self.item(id);
+        item.fingerprint = None;
+        item.listed_at = 0;
+    }
+
+    /// An id of the platform turns up whose object seemed to be made anew: it was renamed, and what stands at its old place
+    /// is new. Of containers that cannot be told apart any more.
+    fn untangle(&mut self, here: &mut Here<'_>, remote_id: &str, there: Option<Id>) -> Option<Id> {
+        let id = here.sync.recreated.get(remote_id).copied().filter(|id| Some(*id) != there)?;
+        here.sync.recreated.remove(remote_id);
+        let item = self.items.get(&id)?.clone();
+        if item.kind == Kind::Container || item.aside {
+            return None;
+        }
+        let parent = item.parent.expect("a leaf lies in something");
+        let new = self.make(Some(parent), &item.name, item.kind);
+        let renamed = self.item(id);
+        renamed.aside = true;
+        renamed.remote_id = Some(remote_id.to_owned());
+        (renamed.columns, renamed.fingerprint) = (None, None);
+        let status = self.first_status(parent);
+        *self.item(new) = Item { status, set_at: 0, rule: None, listed_at: 0, ..item };
+        here.page.remove(&id);
+        here.sync.counts.added += 1;
+        self.happens(new, "added");
+        self.see(here, new);
+        Some(id)
+    }
+
+    /// A new object has a status of its own only where it begins with another than it would inherit (D4).
+    fn first_status(&mut self, container: Id) -> Option<Status> {
+        let at = self.now();
+        let value = self.rule(container);
+        (value != self.effective(container)).then_some(Status { value, by_sync: true, at })
+    }
+
+    fn add(&mut self, here: &mut Here<'_>, container: Id, scanned: &ScannedObject, left_out: bool) {
+        let name = strings(&scanned.path).pop().expect("name");
+        let id = self.make(Some(container), &name, scanned.facts.kind);
+        let status = self.first_status(container);
+        let item = self.item(id);
+        item.status = status;
+        item.remote_id = scanned.facts.remote_id.clone();
+        here.sync.counts.added += 1;
+        self.happens(id, "added");
+        self.refresh(here, id, scanned, left_out, How::New);
+    }
+
+    /// Brings an object up to what was delivered of it.
+    fn refresh(&mut self, here: &mut Here<'_>, id: Id, scanned: &ScannedObject, left_out: bool, how: How) {
+        self.see(here, id);
+        let wants = here.sync.force || self.effective(id);
+        let mut events = Vec::new();
+        let item = self.item(id);
+        let mark = if scanned.excluded.is_some() { Mark::Excluded } else { Mark::Present };
+        let mut changed =
+            how == How::Moved || how == How::MadeAnew || (scanned.excluded.is_some() && item.why != scanned.excluded);
+        if item.mark != mark {
+            events.push(if mark == Mark::Excluded { "excluded" } else { "returned" });
+            here.sync.counts.returned += u64::from(mark == Mark::Present);
+        }
+        (item.mark, item.why) = (mark, scanned.excluded.clone());
+        item.kind = scanned.facts.kind;
+        item.remote_id = scanned.facts.remote_id.clone();
+        if item.comment != scanned.facts.comment {
+            events.push("changed");
+            item.comment = scanned.facts.comment.clone();
+        }
+        let is_current =
+            item.columns.is_some() && item.fingerprint.is_some() && item.fingerprint == scanned.fingerprint;
+        match scanned.columns.as_ref().filter(|_| !left_out) {
+            Some(columns) => {
+                let counts = &mut here.sync.counts;
+                let (added, is_changed, deleted) = differences(item.columns.as_deref().unwrap_or_default(), columns);
+                counts.columns_added += added;
+                counts.columns_changed += is_changed;
+                counts.columns_deleted += deleted;
+                if item.columns.as_ref() != Some(columns) {
+                    events.push("columns");
+                }
+                item.columns = Some(columns.clone());
+                item.fingerprint = scanned.fingerprint.clone();
+            }
+            None if here.asks && item.kind == Kind::TableLike && wants && !left_out && !is_current => {
+                here.follows.columns.insert(text(&scanned.path));
+            }
+            None => {}
+        }
+        // All of a new object is new: that it is there says so.
+        if how != How::New {
+            changed |= events.contains(&"changed") || events.contains(&"columns");
+            here.sync.counts.changed += u64::from(changed);
+            events.into_iter().for_each(|event| self.happens(id, event));
+        }
+    }
+
+    fn see(&mut self, here: &mut Here<'_>, id: Id) {
+        here.page.insert(id);
+        if let Some(parent) = self.items[&id].parent {
+            here.sync.seen.insert((parent, id));
+        }
+    }
+
+    /// Whether this job has seen an object where it is: on a page, or because its container is completely listed.
+    fn was_seen(&self, here: &Here<'_>, id: Id) -> bool {
+        let item = &self.items[&id];
+        let Some(parent) = item.parent.filter(|_| !item.aside) else { return here.page.contains(&id) };
+        here.page.contains(&id)
+            || here.sync.seen.contains(&(parent, id))
+            || (here.sync.closed.contains(&parent) && item.mark == Mark::Present && !self.leaves_out(&self.names(id)))
+    }
+
+    /// Children of a container that nothing in this job has shown, and that it should have. What is left out is none of them.
+    fn unseen(&self, sync: &Sync, container: Id) -> Vec<Id> {
+        let mut unseen = self.children(container);
+        unseen.retain(|id| {
+            self.items[id].mark == Mark::Present
+                && !sync.seen.contains(&(container, *id))
+                && !self.leaves_out(&self.names(*id))
+                && self.leaf(sync).is_none_or(|leaf| leaf == *id)
+        });
+        unseen
+    }
+
+    /// A container is complete, says the connector. `is_whole` where its listing began in this very container.
+    fn listed(&mut self, here: &mut Here<'_>, container: Id, second_look: bool, is_whole: bool) {
+        let path = self.names(container);
+        let is_ours = path.starts_with(&names(&self.scope(here.sync.object)));
+        let is_left_out = self.leaves_out(&path) || self.is_excluded(container) || self.is_host_managed(&path);
+        let proves = !here.sync.unproven.contains(&container) && !here.sync.closed.contains(&container);
+        if !is_ours || is_left_out || !proves || !is_whole {
+            return;
+        }
+        if here.sync.doubted.contains(&container) != second_look {
+            return;
+        }
+        let unseen = self.unseen(here.sync, container);
+        if second_look {
+            self.absent(here, &unseen);
+            self.close(here.sync, container);
+        } else if unseen.is_empty() {
+            self.close(here.sync, container);
+        } else {
+            here.sync.doubted.insert(container);
+            here.follows.doubted = unseen.iter().map(|id| self.items[id].name.clone()).collect();
+            here.follows.doubted.sort();
+        }
+    }
+
+    fn close(&mut self, sync: &mut Sync, container: Id) {
+        sync.doubted.remove(&container);
+        // A sync of one object says nothing about its siblings.
+        if self.leaf(sync).is_none() {
+            sync.closed.insert(container);
+            self.item(container).listed_at = self.tick;
+            // What is left out need not have been on a page: that it was is not remembered any longer.
+            let is_kept = |id: &Id| self.items[id].mark == Mark::Present && !self.leaves_out(&self.names(*id));
+            sync.seen.retain(|(parent, id)| *parent != container || (self.items.contains_key(id) && is_kept(id)));
+        } else {
+            sync.seen.retain(|(parent, _)| *parent != container);
+        }
+    }
+
+    /// Two looks have not found them.
+    fn absent(&mut self, here: &mut Here<'_>, ids: &[Id]) {
+        for id in ids.iter().filter(|id| **id != ROOT) {
+            self.item(*id).mark = Mark::Missing;
+            self.happens(*id, "missing");
+            here.sync.counts.missing += 1;
+            here.follows.missing.push(*id);
+        }
+    }
+}
+
+/// How many columns are new, differ in type or nullability, and are gone: known by name and occurrence (D40).
+fn differences(old: &[Column], new: &[Column]) -> (u64, u64, u64) {
+    let keyed = |columns: &[Column]| -> BTreeMap<(String, usize), (String, Option<bool>)> {
+        let nth = |n: usize| columns[..n].iter().filter(|column| column.name == columns[n].name).count();
+        let entry = |(n, column): (usize, &Column)| {
+            ((column.name.clone(), nth(n)), (column.data_type.clone(), column.nullable))
+        };
+        columns.iter().enumerate().map(entry).collect()
+    };
+    let (old, new) = (keyed(old), keyed(new));
+    let added = new.keys().filter(|key| !old.contains_key(*key)).count();
+    let deleted = old.keys().filter(|key| !new.contains_key(*key)).count();
+    let changed = new.iter().filter(|(key, is)| old.get(*key).is_some_and(|was| was != *is)).count();
+    (count(added), count(changed), count(deleted))
+}
