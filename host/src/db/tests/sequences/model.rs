@@ -71,6 +71,8 @@ pub(super) struct Model {
     pub(super) widened_at: u64,
     pub(super) host_managed: String,
     pub(super) jobs: BTreeMap<JobId, Sync>,
+    /// How many objects were moved so far.
+    pub(super) moves: u64,
     /// How often what happened to which object.
     pub(super) events: BTreeMap<(Id, &'static str), u64>,
 }
@@ -87,6 +89,7 @@ impl Model {
             widened_at: 0,
             host_managed: "managed".into(),
             jobs: BTreeMap::new(),
+            moves: 0,
             events: BTreeMap::new(),
         };
         let root = model.make(None, "K", Kind::Container);

@@ -350,6 +350,7 @@ impl Model {
             here.sync.moved.insert(known, was);
             self.happens(known, "moved");
         }
+        self.moves += 1;
         self.refresh(here, known, scanned, left_out, how);
     }
 
