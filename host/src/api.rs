@@ -11,6 +11,7 @@ pub mod connectors;
 pub mod docs;
 pub mod error;
 pub mod explain;
+pub mod holds;
 pub mod input;
 pub mod jobs;
 pub mod objects;

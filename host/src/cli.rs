@@ -9,6 +9,7 @@ mod connector;
 #[cfg(feature = "demo")]
 mod demo;
 mod history;
+mod hold;
 mod job;
 mod object;
 mod serve;
@@ -45,6 +46,9 @@ enum Command {
     /// Jobs, over the API of a running host
     #[command(subcommand)]
     Job(job::Command),
+    /// What is held back, over the API of a running host
+    #[command(subcommand)]
+    Hold(hold::Command),
     /// Make connectors
     #[command(subcommand)]
     Connector(connector::Command),
@@ -137,6 +141,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Connection(command) => connection::run(command).await,
             Command::Object(command) => object::run(command).await,
             Command::Job(command) => job::run(command).await,
+            Command::Hold(command) => hold::run(command).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Connector(_) | Command::Config(_) => Ok(Exit::Done),
         }

@@ -11,6 +11,7 @@
 pub mod connections;
 pub mod explain;
 pub mod feed;
+pub mod holds;
 pub mod jobs;
 pub mod news;
 pub mod objects;

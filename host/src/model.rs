@@ -9,6 +9,7 @@ pub mod connection;
 pub mod diff;
 pub mod explain;
 pub mod filter;
+pub mod hold;
 pub mod id;
 pub mod job;
 pub mod name;

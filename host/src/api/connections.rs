@@ -4,6 +4,7 @@
 //! transaction with the first sync. Secrets are sealed before they leave this module and shown by none of its answers.
 
 mod filter;
+mod hold;
 mod options;
 mod payload;
 mod schedule;

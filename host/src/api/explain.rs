@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{ApiState, caller::Caller, error::ApiError, input::Target, objects::no_such_object};
+use super::{ApiState, caller::Caller, error::ApiError, holds::HoldJson, input::Target, objects::no_such_object};
 use crate::{
-    db::explain::{CommitView, Explained, Listed, Mark},
+    db::explain::{CommitView, Explained, Held, Listed, Mark},
     model::{
         explain::{Explanation, StatusStep},
         id::{JobId, ObjectId},
@@ -32,6 +32,8 @@ pub struct ExplainJson {
     status: Option<Status>,
     new_children: Option<NewObjects>,
     remote: Option<Remote>,
+    /// What keeps it from becoming missing, where it was proved to be absent and is not believed to be.
+    held: Option<HeldJson>,
     /// Complete listings that what is said about absence is based on: of the container itself, or of the one it is in.
     listings: Vec<ListingJson>,
 }
@@ -136,6 +138,19 @@ struct ListingJson {
     job_id: JobId,
 }
 
+/// What keeps an object from becoming missing.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ExplanationHeld")]
+struct HeldJson {
+    reason: String,
+    /// The object that was proved to be absent: the object itself or one above it.
+    #[schemars(with = "Option<Vec<String>>")]
+    held: Option<ObjectPath>,
+    /// The hold; null where the caller does not see its scope.
+    hold: Option<HoldJson>,
+}
+
 /// Explains an object.
 pub(super) async fn get(
     State(state): State<ApiState>,
@@ -151,8 +166,8 @@ impl ExplainJson {
         let last = explained.steps.last()?;
         let (object_id, object_path) = (last.object, last.path.clone());
         if explained.visible != Visible::Whole {
-            let (status, new_children, remote, listings) = (None, None, None, Vec::new());
-            return Some(Self { object_id, object_path, status, new_children, remote, listings });
+            let (status, new_children, remote, held, listings) = (None, None, None, None, Vec::new());
+            return Some(Self { object_id, object_path, status, new_children, remote, held, listings });
         }
         let words = Words::of(&explained);
         let effective = explained.settings.effective();
@@ -176,6 +191,11 @@ impl ExplainJson {
                 marked: explained.mark.as_ref().and_then(|m| explained.steps.get(m.step)).map(|s| s.path.clone()),
                 excluded_by: explained.mark.as_ref().and_then(|m| m.exclusion.as_ref()).map(ToString::to_string),
                 since: explained.mark.and_then(|mark| mark.since).map(CommitJson::from),
+            }),
+            held: explained.held.map(|held| HeldJson {
+                reason: words.held.unwrap_or_default(),
+                held: explained.steps.get(held.step).map(|step| step.path.clone()),
+                hold: held.hold.map(HoldJson::from),
             }),
             listings: explained.listed.into_iter().map(ListingJson::from).collect(),
         })
@@ -230,6 +250,8 @@ pub(super) struct Words {
     pub(super) new_children: String,
     /// Whether the platform has it.
     pub(super) remote: String,
+    /// Why it is not missing though it was proved to be absent, where that is so.
+    pub(super) held: Option<String>,
 }
 
 impl Words {
@@ -239,6 +261,7 @@ impl Words {
             status: status_words(explained),
             new_children: rule_words(explained),
             remote: remote_words(explained.mark.as_ref(), explained),
+            held: explained.held.as_ref().map(|held| held_words(held, explained)),
         }
     }
 }
@@ -315,6 +338,14 @@ fn remote_words(mark: Option<&Mark>, explained: &Explained) -> String {
     let since =
         mark.since.as_ref().and_then(|c| c.at).map(|at| format!(" since {}", at.strftime("%Y-%m-%d %H:%M:%S UTC")));
     format!("It is {} ({}){}: {what}.", mark_name(mark.status), place(explained, mark.step), since.unwrap_or_default())
+}
+
+fn held_words(held: &Held, explained: &Explained) -> String {
+    let why = held.hold.as_ref().map(|hold| format!(" ({})", hold.cause)).unwrap_or_default();
+    let what = place(explained, held.step);
+    format!(
+        "A sync proved it to be absent ({what}), which is held back{why}: it counts as present until somebody decides."
+    )
 }
 
 fn mark_name(status: RemoteStatus) -> &'static str {

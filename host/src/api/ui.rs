@@ -17,6 +17,7 @@ mod filter;
 mod format;
 mod frame;
 mod history;
+mod holds;
 mod icons;
 mod job;
 mod jobs;
@@ -69,6 +70,8 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/changes",         get(history::below))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))
         .route("/ui/object/{id}/delete",          get(delete::ask).post(delete::confirm))
+        .route("/ui/holds/{id}/release",          get(holds::ask_release).post(holds::release))
+        .route("/ui/holds/{id}/reject",           get(holds::ask_reject).post(holds::reject))
         .route("/ui/jobs",                        get(jobs::list))
         .route("/ui/jobs/live",                   get(jobs::live))
         .route("/ui/jobs/{id}",                   get(job::show))

@@ -194,6 +194,9 @@ pub(super) fn progress(job: &Value) -> String {
         n("/progress/partitions"),
         n("/output/requests"),
     );
+    if job.pointer("/output/held") == Some(&Value::Bool(true)) {
+        line.push_str(&format!(", {} held", n("/output/heldObjects")));
+    }
     if let Some(message) = job.pointer("/output/error/message").and_then(Value::as_str) {
         line.push_str(&format!(" ({message})"));
     }

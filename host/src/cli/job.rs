@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     Exit, Output,
     api::{Api, has_ended, path_of, progress, segment},
-    history, table,
+    history, hold, table,
 };
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +44,16 @@ pub(super) enum Command {
         /// The job's id
         id: String,
     },
+    /// Let everything that a sync holds back become missing
+    Release {
+        /// The job's id
+        id: String,
+    },
+    /// Let nothing that a sync holds back become missing
+    Reject {
+        /// The job's id
+        id: String,
+    },
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
@@ -57,6 +67,8 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
             println!("{}", progress(&job));
             Ok(Exit::Done)
         }
+        Command::Release { id } => hold::decide(&api, &id, "release").await,
+        Command::Reject { id } => hold::decide(&api, &id, "reject").await,
     }
 }
 

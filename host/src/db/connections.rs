@@ -12,7 +12,7 @@ use super::{
     changes::{self, Commit, Noted},
     counters,
     fault::{Fault, Stop},
-    queue, reclaim,
+    holds, queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
     schedules,
     tables::{ReadRows, Rows, WriteRows},
@@ -204,6 +204,7 @@ pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection
         Some(row) => {
             let mut found = decode::<ConnectionRow>(row.value())?.connection(id)?;
             found.options.schedule = schedules::of(rows, id)?;
+            found.options.hold = holds::rule(rows, id)?;
             Ok(Some(found))
         }
         None => Ok(None),
@@ -289,6 +290,7 @@ fn create(
     let commit = Commit { connection: id, sequence, job: None, by, now };
     changes::append(rows, commit, vec![Noted::new(id, What::Added)])?;
     schedules::set(rows, id, &connection.options.schedule, now)?;
+    holds::set_rule(rows, id, &connection.options.hold)?;
     let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
     Ok((connection, job))
 }
@@ -360,6 +362,7 @@ fn replace(
         noted.extend(forget_host_managed(rows, key, name, now)?);
     }
     schedules::set(rows, key, &update.options.schedule, now)?;
+    holds::set_rule(rows, key, &update.options.hold)?;
     let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;
@@ -381,8 +384,9 @@ fn replace(
     let sequence = queue::next_commit(rows)?;
     let commit = Commit { connection: key, sequence, job: None, by: Some(stored.updated_by.clone()), now };
     changes::append(rows, commit, noted)?;
-    // Only when it is synced has no bearing on a sync under way.
-    let options = ConnectionOptions { schedule: before.3.schedule.clone(), ..stored.options.clone() };
+    // When it is synced, and what is held at its end, has no bearing on what a sync under way has read.
+    let (schedule, hold) = (before.3.schedule.clone(), before.3.hold);
+    let options = ConnectionOptions { schedule, hold, ..stored.options.clone() };
     let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
     if has_secrets || before != after {
         queue::begin_again(rows, key)?;

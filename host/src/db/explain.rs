@@ -9,6 +9,7 @@ use super::{
     changes::{self, DetailsRow},
     connections,
     fault::Fault,
+    holds,
     records::{ChangesRow, ListedRow, decode, time},
     tables::Rows,
     tree::{self, Node},
@@ -19,6 +20,7 @@ use crate::model::{
     connection::Actor,
     explain::{Explanation, explain},
     filter::Exclusion,
+    hold::Hold,
     id::{JobId, ObjectId},
     object::{Kind, RemoteStatus},
     path::ObjectPath,
@@ -63,6 +65,15 @@ pub struct Mark {
     pub since: Option<CommitView>,
 }
 
+/// What keeps an object from becoming missing (D33).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Which of the steps is held: the object itself or one above it.
+    pub step: usize,
+    /// The hold; none where the caller does not see its scope.
+    pub hold: Option<Hold>,
+}
+
 /// A complete listing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listed {
@@ -89,6 +100,8 @@ pub struct Explained {
     pub settings: Explanation,
     /// Missing or left out.
     pub mark: Option<Mark>,
+    /// Proved to be absent, and not believed.
+    pub held: Option<Held>,
     /// The last complete listings, of the container itself, or of the one that a leaf is in.
     pub listed: Vec<Listed>,
 }
@@ -130,10 +143,10 @@ fn of_chain(rows: &impl Rows, lens: &Lens, chain: &[Node], visible: Visible) -> 
     }
     if visible != Visible::Whole {
         let nothing = explain(&[]);
-        return Ok(Explained { visible, steps, settings: nothing, mark: None, listed: Vec::new() });
+        return Ok(Explained { visible, steps, settings: nothing, mark: None, held: None, listed: Vec::new() });
     }
-    let listed = listed(rows, chain)?;
-    Ok(Explained { visible, steps, settings: explain(&overrides), mark: mark(rows, chain)?, listed })
+    let (listed, held) = (listed(rows, chain)?, held(rows, lens, chain)?);
+    Ok(Explained { visible, steps, settings: explain(&overrides), mark: mark(rows, chain)?, held, listed })
 }
 
 fn status_set(rows: &impl Rows, node: &Node, own: &Overrides) -> Result<Option<CommitView>, Fault> {
@@ -193,6 +206,16 @@ fn marked(
         }
     }
     Ok(Some(Mark { status, step, exclusion, since }))
+}
+
+/// The hold that the object, or the nearest one above it, is in.
+fn held(rows: &impl Rows, lens: &Lens, chain: &[Node]) -> Result<Option<Held>, Fault> {
+    let Some(hold) = holds::of_chain(rows, chain)? else { return Ok(None) };
+    let mut step = chain.len() - 1;
+    while step > 0 && holds::of_object(rows, chain[step].id)? != Some(hold) {
+        step -= 1;
+    }
+    Ok(Some(Held { step, hold: holds::visible(rows, lens, hold)? }))
 }
 
 fn listed(rows: &impl Rows, chain: &[Node]) -> Result<Vec<Listed>, Fault> {

@@ -16,14 +16,14 @@ use super::{
     Db, DbError, ObjectRef,
     changes::{self, DetailsRow, Within},
     fault::{Fault, Stop},
-    jobs, queue,
+    holds, jobs, queue,
     records::{ChangesRow, decode, encode, micros, time},
     tables::{ReadRows, Rows},
     tree,
     view::Lens,
 };
 use crate::model::{
-    change::{ChangeKind, Entry},
+    change::{Applied, ChangeKind, Entry},
     diff::{Change, What},
     id::JobId,
     path::ObjectPath,
@@ -35,6 +35,9 @@ const EXAMINED: usize = 50_000;
 
 /// Most changes of one answer.
 pub const MAX_CHANGES: usize = 500;
+
+/// The sequence of no commit: where a cursor stands among what a job holds back.
+const HELD: u64 = u64::MAX;
 
 /// Which part of a feed to read.
 #[derive(Clone, Debug, Default)]
@@ -121,7 +124,7 @@ impl Db {
         .await
     }
 
-    /// What a job changed, in the order in which it did.
+    /// What a job changed, in the order in which it did; of one that has ended, then what it holds back.
     pub async fn job_changes(&self, sight: &Sight, job: JobId, query: FeedQuery) -> Result<Feed, FeedError> {
         let sight = sight.clone();
         self.read("read the changes of a job", move |rows| {
@@ -139,6 +142,9 @@ impl Db {
                 Ok((key.value().1, connection.value()))
             });
             reader.pick(place, sequences, |_, _| true)?;
+            if row.state().is_final() {
+                reader.pick_held(id, place)?;
+            }
             reader.finish(id, row.connection, commit(rows)? + 1)
         })
         .await
@@ -405,6 +411,61 @@ impl<'a> Reader<'a> {
             exists,
             what,
             values: detail.and_then(|d| d.values.clone()),
+            applied: Applied::Yes,
+        }))
+    }
+
+    /// Adds what a job holds back, after all that it changed. Whoever has read it to its end finds it once.
+    fn pick_held(&mut self, job: u128, place: Cursor) -> Result<(), Fault> {
+        let is_wanted = self.query.kinds.is_empty() || self.query.kinds.contains(&ChangeKind::Missing);
+        if self.stopped.is_some() || !is_wanted {
+            return Ok(());
+        }
+        let begin = if place.sequence == HELD { place.index } else { 0 };
+        let mut index = 0;
+        for hold in holds::of_job(self.rows, job)? {
+            let Some(row) = holds::row(self.rows, hold)? else { continue };
+            let is_late = self.until.is_some_and(|until| row.updated_at >= until);
+            if is_late || self.since.is_some_and(|since| row.updated_at < since) {
+                continue;
+            }
+            for held in self.rows.held.range((hold, 0)..=(hold, u128::MAX))? {
+                let object = held?.0.value().1;
+                index += 1;
+                if index <= begin {
+                    continue;
+                }
+                if self.entries.len() == self.size {
+                    self.stopped = Some((HELD, index - 1));
+                    self.more = true;
+                    return Ok(());
+                }
+                let entry = self.held(object, job, row.updated_at)?;
+                self.entries.extend(entry);
+            }
+        }
+        if index > 0 {
+            self.stopped = Some((HELD, index));
+        }
+        Ok(())
+    }
+
+    fn held(&mut self, object: u128, job: u128, at: i64) -> Result<Option<Entry>, Fault> {
+        let (_, true) = self.standing(object)? else { return Ok(None) };
+        let Some(held) = holds::held_object(self.rows, object)? else { return Ok(None) };
+        Ok(Some(Entry {
+            sequence: 0,
+            at: time(at)?,
+            job: Some(JobId::from_u128(job)),
+            by: None,
+            object: held.object,
+            path: Some(held.path),
+            namespace: held.namespace,
+            object_type: Some(held.object_type),
+            exists: true,
+            what: What::Missing,
+            values: None,
+            applied: Applied::Held,
         }))
     }
 

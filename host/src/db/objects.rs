@@ -186,6 +186,7 @@ fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super
     rows.connections.remove(id)?;
     rows.secrets.remove(id)?;
     rows.schedules.remove(id)?;
+    rows.hold_rules.remove(id)?;
     rows.turns.remove(id)?;
     rows.last_syncs.remove(id)?;
     Ok(())

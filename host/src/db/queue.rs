@@ -7,6 +7,7 @@ use super::{
     facts::{self, FactsRow},
     fault::Fault,
     groups::{self, Group},
+    holds,
     records::{JobRow, decode, encode, micros},
     retention,
     tables::{Rows, WriteRows},
@@ -60,15 +61,19 @@ pub(super) fn whole_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, 
         .range((id, 0)..=(id, u64::MAX))?
         .map(|row| decode::<ObjectError>(row?.1.value()))
         .collect::<Result<_, Fault>>()?;
-    let mut job = row.job(id, errors)?;
-    facts::of(rows, id)?.tell(&mut job);
-    Ok(job)
+    Ok(Job { object_errors: errors, ..brief_job(rows, id, row)? })
 }
 
 /// A job without its errors, which may be many.
 pub(super) fn brief_job(rows: &impl Rows, id: u128, row: JobRow) -> Result<Job, Fault> {
     let mut job = row.job(id, Vec::new())?;
     facts::of(rows, id)?.tell(&mut job);
+    job.counts.held = rows.job_held().get(id)?.map_or(0, |row| row.value());
+    for hold in holds::of_job(rows, id)? {
+        if let Some(row) = holds::row(rows, hold)? {
+            job.holds.extend(row.hold(rows, hold)?);
+        }
+    }
     Ok(job)
 }
 
@@ -184,6 +189,7 @@ pub(super) fn begin_again(rows: &mut WriteRows<'_>, connection: u128) -> Result<
         let Some(mut row) = job(rows, id)? else { continue };
         if row.connection == connection && row.started_at.is_some() {
             drop_work(rows, id)?;
+            rows.job_held.remove(id)?;
             // The claim puts a new plan where nothing has begun.
             row.started_at = None;
             set_state(rows, id, &mut row, JobState::Retry)?;
@@ -196,8 +202,11 @@ fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
     rows.tasks.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
     rows.seen.retain_in((job, 0, "", 0)..(job + 1, 0, "", 0), |_, _| false)?;
     rows.doubts.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
+    rows.second_looks.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
     rows.unproven.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
     rows.moved.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
+    rows.absent.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
+    rows.verdicts.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
     rows.recreated.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     rows.readers.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     rows.partitions.retain_in((job, "")..(job + 1, ""), |_, _| false)?;

@@ -9,6 +9,7 @@ use super::{
     changes,
     counters::{self, Counters},
     fault::Fault,
+    holds,
     records::ObjectRow,
     tables::WriteRows,
     tree,
@@ -84,6 +85,8 @@ fn forget(rows: &mut WriteRows<'_>, id: u128) -> Result<(), Fault> {
             rows.remote_ids.remove(key)?;
         }
     }
+    holds::free(rows, id)?;
+    rows.trusted.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
     rows.objects.remove(id)?;
     rows.columns.remove(id)?;
     rows.columns_read.remove(id)?;

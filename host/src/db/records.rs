@@ -284,6 +284,7 @@ impl JobRow {
             failures: self.failures,
             due_at: time(self.due_at)?,
             counts: self.counts,
+            holds: Vec::new(),
             connector: self.connector,
             error: self.error,
             object_errors,
@@ -334,6 +335,7 @@ mod tests {
                 names: vec!["y".into()],
                 by_name: true,
             },
+            Work::Judge,
         ] {
             round_trip(&Task {
                 number: 9,

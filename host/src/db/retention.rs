@@ -1,5 +1,6 @@
 //! How long jobs and changes are kept: both go after a while, each on its own, in small transactions. Of jobs those that
-//! ended, with their errors; the last sync of each connection stays. Of changes the beginning of each connection's feed.
+//! ended, with their errors; the last sync of each connection stays, and so does one that still holds something back. Of
+//! changes the beginning of each connection's feed.
 
 use jiff::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
@@ -90,7 +91,8 @@ fn old(rows: &impl Rows, before: Timestamp, limit: usize) -> Result<Vec<(i64, u1
         let (at, id) = row?.0.value();
         let Some(job) = queue::job(rows, id)? else { continue };
         let is_last = rows.last_syncs().get(job.connection)?.is_some_and(|last| last.value() == id);
-        if !is_last {
+        let is_holding = rows.job_holds().range((id, 0)..=(id, u128::MAX))?.next().transpose()?.is_some();
+        if !is_last && !is_holding {
             found.push((at, id));
         }
     }
@@ -114,6 +116,7 @@ fn forget(rows: &mut WriteRows<'_>, before: Timestamp, limit: usize) -> Result<b
             rows.job_bulks.remove((bulk, id))?;
         }
         rows.job_facts.remove(id)?;
+        rows.job_held.remove(id)?;
         rows.ended.remove((at, id))?;
         rows.jobs.remove(id)?;
         left = left.saturating_sub(1 + errors);

@@ -7,11 +7,13 @@
 
 mod columns;
 mod exclusion;
+mod judge;
 mod ledger;
 mod listing;
 mod partitions;
 mod place;
 mod relocate;
+mod weigh;
 
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::model::{
     job::{Claim, Task, Work},
     page::{ObjectError, Page, Partition, Presence},
 };
+pub(super) use judge::{AbsentRow, VerdictRow};
 use ledger::Ledger;
 
 /// What goes with every write of a worker.

@@ -127,10 +127,38 @@ tables! {
     seen: "seen/1", (u128, u128, &'static str, u64) => Bytes;
     /// (job, container, namespace) → basis: listed completely, but children were not in it and are looked for again (D36).
     doubts: "doubts/1", (u128, u128, &'static str) => &'static str;
+    /// (job, container, namespace) → pages of the job before the second listing of the container began.
+    second_looks: "second_looks/1", (u128, u128, &'static str) => u64;
     /// (job, container) → (): a part of its listing failed, so that this job proves nothing about it.
     unproven: "unproven/1", (u128, u128) => ();
     /// (job, object) → where it was before this job moved it (`PlaceRow`): what an id delivered twice is taken back to.
     moved: "moved/1", (u128, u128) => Bytes;
+    /// (job, object) → where it was when a complete listing and a second look did not have it, and on what basis that was
+    /// (`AbsentRow`): judged when the job has nothing else left to do (D33).
+    absent: "absent/1", (u128, u128) => Bytes;
+    /// (job, scope) → what the job found to be too much (`VerdictRow`), while its absences are told apart by it.
+    verdicts: "verdicts/1", (u128, u128) => Bytes;
+    /// Job → objects that it held back.
+    job_held: "job_held/1", u128 => u64;
+    /// (container, namespace) → basis of the last listing that nobody doubts. Only where the last one had another, and
+    /// what vanished with it is not decided.
+    trusted: "trusted/1", (u128, &'static str) => &'static str;
+    /// Hold → what is held back together, and why (`HoldRow`).
+    holds: "holds/1", u128 => Bytes;
+    /// (hold, object) → where it was when it was proved to be absent, and its type (`HeldRow`).
+    held: "held/1", (u128, u128) => Bytes;
+    /// Object that is held → hold.
+    held_objects: "held_objects/1", u128 => u128;
+    /// (connection, hold) → ().
+    connection_holds: "connection_holds/1", (u128, u128) => ();
+    /// (job that judged it last, hold) → ().
+    job_holds: "job_holds/1", (u128, u128) => ();
+    /// Object in or below which something is held → the hold, while nobody has decided about it.
+    scope_holds: "scope_holds/1", u128 => u128;
+    /// Hold → what a person has decided about it (`DecidedRow`): it is carried out in small transactions.
+    decided: "decided_holds/1", u128 => Bytes;
+    /// Connection → when its absences are held back (`HoldRule`). Only where somebody has chosen it.
+    hold_rules: "hold_rules/1", u128 => Bytes;
     /// (job, remote id) → object that had it before it seemed to be made anew: a later page may show that it was renamed.
     recreated: "recreated/1", (u128, &'static str) => u128;
     /// (job, scope as JSON) → listings of that container that are not done: only the last one can complete it.

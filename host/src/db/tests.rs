@@ -5,6 +5,7 @@ mod crash;
 mod filter;
 mod groups;
 mod history;
+mod hold;
 mod identity;
 mod jobs;
 mod platform;

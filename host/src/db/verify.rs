@@ -6,6 +6,7 @@
 
 mod feed;
 mod file;
+mod holds;
 mod jobs;
 mod keys;
 
@@ -74,6 +75,7 @@ fn check(rows: &ReadRows, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Resu
     check.feed()?;
     check.jobs()?;
     check.work()?;
+    check.holds()?;
     check.people()?;
     Ok(check.found)
 }

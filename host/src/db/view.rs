@@ -7,13 +7,14 @@ use redb::ReadableTable as _;
 use super::{
     connections, counters,
     fault::Fault,
+    holds,
     records::{ListedRow, decode, time},
     tables::Rows,
     tree::{self, Node},
 };
 use crate::model::{
     filter::{Filter, Way},
-    id::{ConnectionId, ObjectId},
+    id::{ConnectionId, HoldId, ObjectId},
     name::Technology,
     object::{Facts, Kind, ObjectView, RemoteStatus},
     settings::{EffectiveSettings, Inherited, Overrides},
@@ -187,6 +188,7 @@ fn whole(
         facts: row.facts(),
         remote_status: standing.remote_status,
         exclusion: tree::exclusion(rows, chain, filter)?,
+        held: held(rows, chain)?,
         settings: standing.inherited.effective(),
         overrides: standing.own,
         active: standing.active(),
@@ -198,6 +200,15 @@ fn whole(
         created_at: time(row.created_at)?,
         updated_at: time(row.updated_at)?,
     })
+}
+
+/// The undecided hold that the last object of a chain, or the nearest one above it, is in.
+fn held(rows: &impl Rows, chain: &[Node]) -> Result<Option<HoldId>, Fault> {
+    let connection = chain.first().map_or(0, |node| node.id);
+    if !holds::is_any(rows, connection)? {
+        return Ok(None);
+    }
+    Ok(holds::of_chain(rows, chain)?.map(HoldId::from_u128))
 }
 
 /// When a container was last listed, or the container of what is none: then it was seen there.
@@ -242,6 +253,7 @@ fn step(
         },
         remote_status: tree::remote_status(chain, filter),
         exclusion: None,
+        held: None,
         settings: EffectiveSettings { is_active: false, new_children: false },
         overrides: Overrides::default(),
         active: false,

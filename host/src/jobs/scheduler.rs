@@ -1,4 +1,4 @@
-//! The loop that claims due jobs and gives each to a worker, and the one that gives back deleted rows.
+//! The loop that claims due jobs and gives each to a worker, and the one that does what was decided at once and takes long.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 /// Longest sleep between two looks into the store: a wake-up that got lost costs no more than this.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 
-/// Rows of deleted subtrees that are given back in one transaction.
+/// Objects that one transaction gives back, or decides about.
 const RECLAIM_AT_ONCE: usize = 2000;
 
 /// Claims and runs jobs until the shutdown.
@@ -71,19 +71,26 @@ async fn fail(context: &Context, claim: Claim, panic: &JoinError) {
     }
 }
 
-/// Gives back rows of deleted subtrees, in small transactions between which others write.
+/// Gives back rows of deleted subtrees, and carries out what people have decided about holds, in small transactions between
+/// which others write.
 pub(super) async fn reclaim(db: Db, shutdown: CancellationToken) {
     let changed = db.jobs_changed();
     loop {
         let notified = changed.notified();
         tokio::pin!(notified);
         notified.as_mut().enable();
-        match db.reclaim(RECLAIM_AT_ONCE).await {
-            Ok(true) if !shutdown.is_cancelled() => continue,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "deleted rows could not be given back")
+        let reclaimed = db.reclaim(RECLAIM_AT_ONCE).await;
+        let decided = db.carry_out_decisions(RECLAIM_AT_ONCE).await;
+        let is_more = matches!(reclaimed, Ok(true)) || matches!(decided, Ok(true));
+        for (done, failed) in
+            [(reclaimed, "deleted rows could not be given back"), (decided, "a decision could not be carried out")]
+        {
+            if let Err(error) = done {
+                tracing::error!(error = &error as &dyn std::error::Error, "{failed}");
             }
+        }
+        if is_more && !shutdown.is_cancelled() {
+            continue;
         }
         tokio::select! {
             () = shutdown.cancelled() => return,

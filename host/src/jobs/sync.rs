@@ -6,6 +6,7 @@
 //! decided only what to ask next, how much at once, and what to do about failures.
 
 mod failure;
+mod judge;
 mod step;
 
 use std::{
@@ -110,7 +111,7 @@ fn weight(work: &Work) -> u64 {
     match work {
         Work::Plan { .. } => u64::MAX,
         Work::Read { partition, .. } => partition.weight.saturating_add(1),
-        Work::Columns { .. } | Work::Confirm { .. } => 0,
+        Work::Columns { .. } | Work::Confirm { .. } | Work::Judge => 0,
     }
 }
 

@@ -39,10 +39,31 @@ pub enum Values {
     Columns(ColumnValues),
 }
 
+/// Whether the inventory has a change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Applied {
+    /// It has.
+    #[default]
+    Yes,
+    /// It was proved and not believed: a person decides (D33).
+    Held,
+}
+
+impl Applied {
+    /// The text of the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::Held => "held",
+        }
+    }
+}
+
 /// One change, as it is read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    /// The commit that made it: changes are in the order of their commits.
+    /// The commit that made it: changes are in the order of their commits. 0 of what is held, which no commit made.
     pub sequence: u64,
     /// When. Never earlier than the change before it, whatever the clock does.
     pub at: Timestamp,
@@ -64,6 +85,8 @@ pub struct Entry {
     pub what: What,
     /// What was before and after.
     pub values: Option<Values>,
+    /// Whether the inventory has it.
+    pub applied: Applied,
 }
 
 /// What kind of change it is.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{
     filter::Filter,
+    hold::HoldRule,
     id::{ConnectionId, PrincipalId},
     name::{ConnectionKey, Technology},
     schedule::Schedule,
@@ -45,6 +46,9 @@ pub struct ConnectionOptions {
     /// When it is synced by itself. The store keeps it apart, beside when it was last due.
     #[serde(skip)]
     pub schedule: Schedule,
+    /// When what vanished at once is held back. The store keeps it apart.
+    #[serde(skip)]
+    pub hold: HoldRule,
 }
 
 /// Who did something, as shown.

@@ -84,6 +84,10 @@ id!(
     /// Who may call the API.
     PrincipalId
 );
+id!(
+    /// Absences that are held back together (D33).
+    HoldId
+);
 
 impl ConnectionId {
     /// The object that stands for the connection in the tree.

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    hold::Hold,
     id::{BulkId, ConnectionId, Incarnation, JobId, ObjectId},
     page::{Cursor, ObjectError, Partition},
     path::{ObjectPath, RemotePath},
@@ -170,6 +171,9 @@ pub struct SyncCounts {
     pub partitions: u64,
     /// Partitions done.
     pub partitions_done: u64,
+    /// Objects that are proved to be absent and held back (D33). The store keeps it apart.
+    #[serde(skip)]
+    pub held: u64,
 }
 
 /// A job as it stands.
@@ -205,6 +209,8 @@ pub struct Job {
     pub due_at: Timestamp,
     /// What it has counted.
     pub counts: SyncCounts,
+    /// What it holds back, as far as no later sync has judged it again and nobody has decided.
+    pub holds: Vec<Hold>,
     /// The connector that did it, as name and version.
     pub connector: Option<String>,
     /// Why it failed, when it did.
@@ -300,6 +306,8 @@ pub enum Work {
         /// the container must be listed a second time.
         by_name: bool,
     },
+    /// Decides about what the job has proved to be absent: its last task, and the only one that asks no connector (D33).
+    Judge,
 }
 
 /// How long to wait after the nth failure in a row, before jitter: 1 s, 2 s, 4 s, … up to 5 minutes.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     filter::Exclusion,
-    id::{ConnectionId, ObjectId},
+    id::{ConnectionId, HoldId, ObjectId},
     name::Technology,
     path::ObjectPath,
     settings::{EffectiveSettings, Overrides},
@@ -98,6 +98,8 @@ pub struct ObjectView {
     pub remote_status: RemoteStatus,
     /// What leaves it out.
     pub exclusion: Option<Exclusion>,
+    /// The hold that it, or the nearest object above it, is in: proved to be absent, and not believed (D33).
+    pub held: Option<HoldId>,
     /// Effective status, new-object rule, and where they come from.
     pub settings: EffectiveSettings,
     /// What is set on the object itself.

@@ -51,14 +51,14 @@ pub struct HistoryJson {
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "Change")]
 struct ChangeJson {
-    /// The commit that made it; changes of one commit happened together.
+    /// The commit that made it; changes of one commit happened together. 0 of what is held.
     sequence: u64,
     #[schemars(with = "String")]
     at: Timestamp,
     /// `added`, `changed`, `columns`, `missing`, `returned`, `moved`, `recreated`, `excluded`, `settings`, `deleted` or
     /// `configured`.
     kind: &'static str,
-    /// `yes`: the inventory has it.
+    /// `yes`: the inventory has it. `held`: it was proved and not believed; somebody decides.
     applied: &'static str,
     #[schemars(with = "String")]
     object_id: ObjectId,
@@ -174,7 +174,7 @@ impl From<Entry> for ChangeJson {
             sequence: entry.sequence,
             at: entry.at,
             kind: ChangeKind::of(&entry.what).as_str(),
-            applied: "yes",
+            applied: entry.applied.as_str(),
             object_id: entry.object,
             object_path: entry.path,
             object_type: entry.object_type,

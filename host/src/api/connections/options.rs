@@ -9,6 +9,7 @@ use serde::{
 };
 
 use super::{
+    hold::{self, HoldInput},
     payload::Warning,
     schedule::{self, ScheduleInput},
 };
@@ -41,6 +42,10 @@ pub(super) struct OptionsInput {
     /// When it is synced by itself; what is left out of it stays, `null` is the default. It cannot be switched off.
     #[serde(default, deserialize_with = "given")]
     schedule: Option<Option<ScheduleInput>>,
+    /// When what vanished at once is held back instead of being marked missing; what is left out of it stays, `null` is
+    /// the default.
+    #[serde(default, deserialize_with = "given")]
+    hold: Option<Option<HoldInput>>,
     /// Cannot be switched on.
     impersonation: Option<bool>,
     /// Cannot be switched on.
@@ -72,6 +77,8 @@ pub(super) struct OptionsJson {
     columns_max_age: Option<u64>,
     /// When it is synced by itself.
     schedule: ScheduleInput,
+    /// When what vanished at once is held back.
+    hold: HoldInput,
 }
 
 /// A pattern as it is written: an array of globs, or one text.
@@ -94,6 +101,7 @@ impl OptionsInput {
             force_recursive_crawl: self.force_recursive_crawl.unwrap_or(stored.force_recursive_crawl),
             filter: FilterInput { include: self.include, exclude: self.exclude }.within("options.", &stored.filter)?,
             schedule: schedule::over(self.schedule, &stored.schedule)?,
+            hold: hold::over(self.hold, stored.hold)?,
             columns_max_age: match self.columns_max_age {
                 Some(age) => age.map(|age| age.0),
                 None => stored.columns_max_age,
@@ -175,6 +183,7 @@ impl From<&ConnectionOptions> for OptionsJson {
             exclude: shown(options.filter.exclude()),
             columns_max_age: options.columns_max_age.map(|age| age.as_secs()),
             schedule: ScheduleInput::from(&options.schedule),
+            hold: HoldInput::from(&options.hold),
         }
     }
 }
@@ -303,14 +312,15 @@ mod tests {
     fn options_keep_what_is_not_said() {
         let body = json!({
             "forceRecursiveCrawl": true, "include": ["SALES.\"a.b\".*", ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }
+            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }, "hold": { "share": 0.5, "confirmAfter": 3 }
         });
         let stored = options(&body, &ConnectionOptions::default()).expect("options");
         assert_eq!(options(&json!({}), &stored).expect("ok"), stored);
         let shown = serde_json::to_value(OptionsJson::from(&stored)).expect("json");
         let expect = json!({
             "forceRecursiveCrawl": true, "include": [["SALES", "a.b", "*"], ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": 86400, "schedule": { "cron": "30 2 * * *", "jitter": 0 }
+            "columnsMaxAge": 86400, "schedule": { "cron": "30 2 * * *", "jitter": 0 },
+            "hold": { "share": 0.5, "minimum": 50, "confirmAfter": 3 }
         });
         assert_eq!(shown, expect);
         assert_eq!(options(&shown, &ConnectionOptions::default()).expect("read back"), stored);
@@ -347,6 +357,12 @@ mod tests {
             (json!({ "columnsMaxAge": "367d" }), "columnsMaxAge"),
             (json!({ "columnsMaxAge": "é" }), "columnsMaxAge"),
             (json!({ "columnsMaxAge": "" }), "columnsMaxAge"),
+            (json!({ "hold": { "share": 1.5 } }), "options.hold.share must be a number from 0 to 1"),
+            (json!({ "hold": { "share": -0.1 } }), "options.hold.share must be"),
+            (json!({ "hold": { "share": "20 %" } }), "hold.share"),
+            (json!({ "hold": { "minimum": 0 } }), "options.hold.minimum must be at least 1"),
+            (json!({ "hold": { "confirmAfter": 0 } }), "options.hold.confirmAfter must be at least 1, or null"),
+            (json!({ "hold": { "max": 1 } }), "max"),
         ] {
             let error = options(&body, &ConnectionOptions::default()).expect_err(part);
             assert_eq!(error.status(), 400, "{part}");

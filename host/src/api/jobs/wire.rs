@@ -6,12 +6,15 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::{
-    id::{BulkId, JobId},
-    job::{Job, JobState, SyncCounts},
-    name::Ident,
-    page::ObjectError,
-    path::ObjectPath,
+use crate::{
+    api::holds::HoldJson,
+    model::{
+        id::{BulkId, JobId},
+        job::{Job, JobState, SyncCounts},
+        name::Ident,
+        page::ObjectError,
+        path::ObjectPath,
+    },
 };
 
 /// A job.
@@ -67,8 +70,12 @@ struct Progress {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Output {
-    /// Whether something waits for a person's decision.
+    /// Whether something was proved to be absent and not marked: a person decides about it.
     held: bool,
+    /// How many objects; what lies in them is not counted.
+    held_objects: u64,
+    /// What is held, as far as no later sync has judged it again and nobody has decided.
+    holds: Vec<HoldJson>,
     seen: BTreeMap<String, u64>,
     added: BTreeMap<String, u64>,
     changed: BTreeMap<String, u64>,
@@ -141,7 +148,9 @@ impl From<Job> for JobJson {
         Self {
             progress: Progress::of(&counts, job.expected),
             output: Output {
-                held: false,
+                held: counts.held > 0,
+                held_objects: counts.held,
+                holds: job.holds.into_iter().map(HoldJson::from).collect(),
                 columns: ColumnCounts {
                     added: counts.columns_added,
                     changed: counts.columns_changed,

@@ -14,7 +14,7 @@ use crate::{
     },
     model::{
         column::Column,
-        id::ObjectId,
+        id::{HoldId, ObjectId},
         name::Technology,
         object::{Kind, ObjectView, RemoteStatus},
         path::ObjectPath,
@@ -62,6 +62,10 @@ pub struct ObjectJson {
     /// Where it is excluded: what leaves it out, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     excluded_by: Option<String>,
+    /// The hold that keeps it, or an object above it, from becoming missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    held_by: Option<HoldId>,
     /// What holds.
     settings: SettingsJson,
     /// What is set on the object itself.
@@ -245,6 +249,7 @@ impl From<ObjectView> for ObjectJson {
             revision: view.revision,
             remote_status: view.remote_status,
             excluded_by: view.exclusion.map(|exclusion| exclusion.to_string()),
+            held_by: view.held,
             child_count: view.child_count,
             remote_id: view.facts.remote_id,
             comment: view.facts.comment,

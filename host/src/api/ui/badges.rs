@@ -14,6 +14,7 @@ pub(super) fn state(object: &ObjectView) -> Markup {
         @if object.active { span.badge.good { "Enabled" } }
         @else { span.badge { "Disabled" } }
         (remote(object))
+        @if object.held.is_some() { " " (held()) }
     }
 }
 
@@ -33,12 +34,20 @@ pub(super) fn remote(object: &ObjectView) -> Markup {
     }
 }
 
+/// Proved to be absent, and not believed.
+pub(super) fn held() -> Markup {
+    html! {
+        span.badge.warn title="A sync did not find it. It counts as present until somebody decides about the hold." { "Held" }
+    }
+}
+
 /// Where a job stands.
 pub(super) fn job(job: &Job) -> Markup {
     let (class, word) = match job.state {
         JobState::Created => ("", "Waiting"),
         JobState::Active => ("live", "Running"),
         JobState::Retry => ("warn", "Trying again"),
+        JobState::Completed if !job.holds.is_empty() => ("warn", "Completed, held"),
         JobState::Completed if job.counts.errors > 0 => ("warn", "Completed with errors"),
         JobState::Completed => ("good", "Completed"),
         JobState::Failed => ("bad", "Failed"),

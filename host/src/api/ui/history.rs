@@ -10,7 +10,7 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use maud::{Markup, html};
 
 use super::{
-    format,
+    badges, format,
     frame::{Frame, Section},
     jobs, links,
     listing::ListQuery,
@@ -30,7 +30,7 @@ use crate::{
         feed::{Feed, FeedError, FeedQuery},
     },
     model::{
-        change::{BeforeAfter, ChangeKind, Entry, Values},
+        change::{Applied, BeforeAfter, ChangeKind, Entry, Values},
         column::{Column, ColumnChanges, ColumnValues},
         diff::{FactChange, What},
         id::JobId,
@@ -60,6 +60,7 @@ pub(super) async fn show(
             p { (text::prose(&words.status)) }
             p { (text::prose(&words.new_children)) }
             p { (text::prose(&words.remote)) }
+            @if let Some(held) = &words.held { p { (text::prose(held)) } }
         }
         (table(&feed, false, state.clock.now()))
         (pager(&feed, &query, &links::history(shown.object.id)))
@@ -208,7 +209,10 @@ fn row(entry: &Entry, objects: bool, now: Timestamp) -> Markup {
         tr {
             td { (format::time(entry.at, now)) }
             @if objects { td { (object(entry)) } }
-            td { span.badge.plain { (word(ChangeKind::of(&entry.what))) } }
+            td {
+                span.badge.plain { (word(ChangeKind::of(&entry.what))) }
+                @if entry.applied == Applied::Held { " " (badges::held()) }
+            }
             td { (what(entry)) }
             td.wide { (by(entry)) }
         }
@@ -364,6 +368,7 @@ mod tests {
             exists: true,
             what,
             values,
+            applied: Applied::Yes,
         }
     }
 

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::{
     badges, format,
     frame::{self, Frame, Section},
-    history, jobs, links, listing,
+    history, holds, jobs, links, listing,
     session::Visitor,
     text,
 };
@@ -36,6 +36,7 @@ pub(super) async fn show(
         nav.crumbs aria-label="Breadcrumb" { a href="/ui/jobs" { "Jobs" } }
         h1 { (jobs::title(&job)) " " a href=(links::object(job.object)) { (text::path(job.object_path.segments())) } }
         (view(&job, &parts, &visitor, state.clock.now()))
+        (holds::banners(&state, &visitor, job.holds.clone()).await?)
         (history::part_of_job(&state, &visitor, job.id).await?)
     };
     let title = format!("Job on {}", text::plain_path(&job.object_path));
@@ -93,6 +94,10 @@ pub(super) fn view(job: &Job, parts: &[Job], visitor: &Visitor, now: Timestamp) 
                             (format::time(job.due_at, now)) }
                     }
                 }
+            }
+            @if job.counts.held > 0 && job.holds.is_empty() {
+                p.notice { "This sync held back " (format::counted(job.counts.held, "object", "objects"))
+                    ". Since then that was decided, judged by a later sync, or belongs to a hold of a wider one." }
             }
             (figures(job, now))
             (jobs::parts(parts, visitor, now))

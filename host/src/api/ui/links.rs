@@ -1,7 +1,7 @@
 //! Addresses of pages. Objects are addressed by id: it stays when they are renamed, and no name, however hostile, has
 //! to pass through an address.
 
-use crate::model::id::{JobId, ObjectId};
+use crate::model::id::{HoldId, JobId, ObjectId};
 
 /// An object's first tab.
 pub(super) fn object(id: ObjectId) -> String {
@@ -51,6 +51,11 @@ pub(super) fn sync(id: ObjectId) -> String {
 /// Asks whether to delete it.
 pub(super) fn delete(id: ObjectId) -> String {
     format!("/ui/object/{id}/delete")
+}
+
+/// Asks whether to `release` or `reject` what is held.
+pub(super) fn hold(id: HoldId, verb: &str) -> String {
+    format!("/ui/holds/{id}/{verb}")
 }
 
 /// A job.

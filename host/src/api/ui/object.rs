@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::{
     actions, badges, children, columns, format,
     frame::{self, Frame, Section},
-    icons, jobs, links,
+    holds, icons, jobs, links,
     listing::ListQuery,
     session::Visitor,
     text, tree,
@@ -92,6 +92,7 @@ impl Shown {
     ) -> Result<Response, ApiError> {
         let way: Vec<ObjectId> = self.above.iter().map(|o| o.id).chain([self.object.id]).collect();
         let tree = tree::load(&state.db, visitor.caller.sight(), tree::wanted(query, &way)).await?;
+        let held = holds::around(state, visitor, self.object.id).await?;
         let title = text::plain_path(&self.object.path);
         let base = links::object(self.object.id);
         let frame = Frame {
@@ -104,6 +105,7 @@ impl Shown {
         Ok(frame.page(&html! {
             (crumbs(&self.above))
             (head(&self.object))
+            (held)
             (tabs(&self.object, tab))
             (content)
         }))

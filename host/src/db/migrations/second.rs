@@ -159,6 +159,7 @@ fn job(old: OldJob) -> JobRow {
         bytes: old.counts.bytes,
         partitions: old.counts.partitions,
         partitions_done: old.counts.partitions_done,
+        held: 0,
     };
     JobRow {
         bulk: old.bulk,

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    ops::RangeInclusive,
     rc::Rc,
     time::Duration,
 };
@@ -152,9 +153,13 @@ impl<'a, 't> Ledger<'a, 't> {
         self.pending.flush(self.rows)?;
         self.ask_for_columns()?;
         self.write_changes()?;
+        self.free_seen()?;
         match &task {
             Some(task) => queue::put_task(self.rows, self.job_id, task)?,
-            None => self.drop_task()?,
+            None => {
+                self.drop_task()?;
+                self.end_with_judgement()?;
+            }
         }
         self.job.counts.requests += self.step.requests;
         self.job.counts.bytes += self.step.bytes;
@@ -299,18 +304,26 @@ impl<'a, 't> Ledger<'a, 't> {
         if let Some(known) = self.earlier.get(&key) {
             return Ok(Rc::clone(known));
         }
+        let ids = Rc::new(self.seen_on(container, namespace, 0..=u64::MAX)?);
+        self.earlier.insert(key, Rc::clone(&ids));
+        Ok(ids)
+    }
+
+    /// Ids of a container's children that these pages have seen.
+    pub(super) fn seen_on(
+        &self,
+        container: u128,
+        namespace: &str,
+        pages: RangeInclusive<u64>,
+    ) -> Result<HashSet<u128>, Fault> {
+        let (first, last) = pages.into_inner();
         let mut ids = HashSet::new();
-        for row in self
-            .rows
-            .seen
-            .range((self.job_id, container, namespace, 0)..=(self.job_id, container, namespace, u64::MAX))?
-        {
+        let range = (self.job_id, container, namespace, first)..=(self.job_id, container, namespace, last);
+        for row in self.rows.seen.range(range)? {
             let (_, packed) = row?;
             let (chunks, _) = packed.value().as_chunks::<16>();
             ids.extend(chunks.iter().map(|bytes| u128::from_be_bytes(*bytes)));
         }
-        let ids = Rc::new(ids);
-        self.earlier.insert(key, Rc::clone(&ids));
         Ok(ids)
     }
 

@@ -1,7 +1,8 @@
 //! Pages of a listing, and what a complete one proves (D1, D36).
 //!
-//! Nothing goes missing unless its container was listed completely in this job, no part of that listing failed, the object
-//! was on none of its pages, and a second look did not find it either.
+//! Nothing is proved to be absent unless its container was listed completely in this job, no part of that listing failed,
+//! the object was on none of its pages, and a second look did not find it either. What comes of it is decided when the job
+//! has nothing else left to do: see [`super::judge`].
 
 use std::collections::{HashMap, HashSet};
 
@@ -177,14 +178,16 @@ impl Ledger<'_, '_> {
             return Ok(());
         }
         let unseen = self.unseen(&container, namespace)?;
-        if second_look {
-            for (id, row) in unseen {
-                self.mark_missing(id, row)?;
-            }
-            return self.close_container(id, namespace, &listing.basis);
+        if second_look && self.lacks_more(id, namespace)? {
+            self.report(
+                &listing.path,
+                "not-confirmed",
+                "the second listing lacked what the first one had; nothing in the container was marked missing",
+            )?;
+            return self.leave_open(id, namespace).map(|_| ());
         }
-        if unseen.is_empty() {
-            return self.close_container(id, namespace, &listing.basis);
+        if second_look || unseen.is_empty() {
+            return self.close_container(id, namespace, &listing.basis, &unseen);
         }
         self.doubt(id, listing, &unseen)
     }
@@ -213,11 +216,26 @@ impl Ledger<'_, '_> {
             }
             let row = tree::object(self.rows, id)?.ok_or(Fault::Broken("a child without its object"))?;
             let is_listed = row.mark() == RemoteStatus::Present && it.keeps(&self.filter, &row.name);
-            if is_listed && row.listed_namespace() == namespace {
+            if is_listed && !self.is_absent(id)? && row.listed_namespace() == namespace {
                 unseen.push((id, row));
             }
         }
         Ok(unseen)
+    }
+
+    /// Whether a second listing does not have what the first one had: two that contradict each other, as where a grant is
+    /// lost during the walk, prove nothing.
+    fn lacks_more(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
+        let key = (self.job_id, container, namespace);
+        let Some(begun) = self.rows.second_looks.get(key)?.map(|row| row.value()) else { return Ok(false) };
+        let here = self.seen.get(&(container, namespace.to_owned()));
+        let mut again: HashSet<u128> = here.into_iter().flatten().copied().collect();
+        again.extend(self.seen_on(container, namespace, begun..=u64::MAX)?);
+        let before = match begun.checked_sub(1) {
+            Some(last) => self.seen_on(container, namespace, 0..=last)?,
+            None => HashSet::new(),
+        };
+        Ok(!before.is_subset(&again))
     }
 
     /// Children were not in a complete listing: they are looked for again before anything is said of them.
@@ -237,7 +255,7 @@ impl Ledger<'_, '_> {
         })
     }
 
-    fn mark_missing(&mut self, id: u128, mut row: ObjectRow) -> Result<(), Fault> {
+    pub(super) fn mark_missing(&mut self, id: u128, mut row: ObjectRow) -> Result<(), Fault> {
         *self.job.counts.missing.entry(row.object_type.clone()).or_default() += 1;
         row.set_mark(RemoteStatus::Missing);
         row.touch(self.sequence, micros(self.step.now));
@@ -246,14 +264,27 @@ impl Ledger<'_, '_> {
         Ok(())
     }
 
-    /// Closes a container for this job: what was seen of it is not needed any more.
-    fn close_container(&mut self, container: u128, namespace: &str, basis: &str) -> Result<(), Fault> {
+    /// Closes a container for this job: what was seen of it is not needed any more. What it proves to be absent is judged
+    /// when the job has nothing else left to do.
+    fn close_container(
+        &mut self,
+        container: u128,
+        namespace: &str,
+        basis: &str,
+        absent: &[(u128, ObjectRow)],
+    ) -> Result<(), Fault> {
+        let rebased = if absent.is_empty() { None } else { self.rebased(container, namespace, basis)? };
+        for (id, row) in absent {
+            self.note_absent(*id, row, rebased.as_ref())?;
+        }
         self.drop_seen(container, namespace)?;
         self.rows.doubts.remove((self.job_id, container, namespace))?;
+        self.rows.second_looks.remove((self.job_id, container, namespace))?;
         // A sync of one object has not taken the others, so it says nothing about the container.
         if self.target.leaf.is_none() {
             let row = ListedRow { at: micros(self.step.now), basis: basis.to_owned(), job: self.job_id };
             self.rows.listed.insert((container, namespace), encode(&row)?.as_slice())?;
+            self.trust(container, namespace, rebased.as_ref())?;
         }
         Ok(())
     }
@@ -277,12 +308,9 @@ impl Ledger<'_, '_> {
             .map(|(id, _)| id.as_u128())
             .collect();
         // Looked up again: what was moved or seen meanwhile is not a candidate any more.
-        for (id, row) in self.unseen(&it, &namespace)? {
-            if absent.contains(&id) {
-                self.mark_missing(id, row)?;
-            }
-        }
-        self.close_container(container, &namespace, &basis)?;
+        let mut unseen = self.unseen(&it, &namespace)?;
+        unseen.retain(|(id, _)| absent.contains(id));
+        self.close_container(container, &namespace, &basis, &unseen)?;
         Ok(None)
     }
 
@@ -298,6 +326,8 @@ impl Ledger<'_, '_> {
             }
         }
         if begun {
+            let pages = self.job.counts.pages;
+            self.rows.second_looks.insert((self.job_id, container.id, namespace.as_str()), pages)?;
             return Ok(None);
         }
         self.report(
@@ -312,6 +342,7 @@ impl Ledger<'_, '_> {
     fn leave_open(&mut self, container: u128, namespace: &str) -> Result<Option<Task>, Fault> {
         self.drop_seen(container, namespace)?;
         self.rows.doubts.remove((self.job_id, container, namespace))?;
+        self.rows.second_looks.remove((self.job_id, container, namespace))?;
         Ok(None)
     }
 
@@ -333,7 +364,7 @@ impl Ledger<'_, '_> {
                     self.leave_open(container.id, &namespace)?;
                 }
             }
-            Work::Plan { .. } | Work::Columns { .. } => {}
+            Work::Plan { .. } | Work::Columns { .. } | Work::Judge => {}
         }
         Ok(None)
     }

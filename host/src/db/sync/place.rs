@@ -208,8 +208,9 @@ impl Ledger<'_, '_> {
         if self.leaves_out(path) {
             return Ok(false);
         }
-        // Closed in this job: whatever is present in it was seen.
-        Ok(row.mark() == RemoteStatus::Present && self.is_closed(parent, &row.namespace)?)
+        // Closed in this job: whatever is present in it was seen, or is proved to be absent.
+        let is_closed = self.is_closed(parent, &row.namespace)?;
+        Ok(row.mark() == RemoteStatus::Present && is_closed && !self.is_absent(id)?)
     }
 
     /// Adds an object that is found for the first time.
@@ -291,6 +292,7 @@ impl Ledger<'_, '_> {
             self.note_recreated(id, &held.row)?;
             // The new one was never listed, whatever is known of the old one (D37).
             self.rows.listed.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
+            self.rows.trusted.retain_in((id, "")..(id + 1, ""), |_, _| false)?;
             self.note(id, What::Recreated);
             let ids = BeforeAfter { before: held.row.remote_id.clone(), after: scanned.facts.remote_id.clone() };
             self.tell(Values::Facts(vec![ids]));

@@ -1,7 +1,7 @@
 //! A host that is killed at any instant goes on where it was.
 
 use super::{World, enabled, platform::Platform};
-use crate::model::{job::JobState, object::RemoteStatus};
+use crate::model::{hold::Decision, job::JobState, object::RemoteStatus};
 
 /// A cheap sequence of numbers that looks random and is the same every time.
 struct Dice(u64);
@@ -35,6 +35,23 @@ async fn run_with_crashes(mut world: World, every: usize) -> World {
         let job = world.db.end_job(claim, super::super::jobs::JobEnd::Completed, now).await.expect("end");
         assert_eq!(job.state, JobState::Completed);
     }
+}
+
+/// Believes what was held back: here a person knows that it is gone.
+async fn release_with_crashes(mut world: World) -> World {
+    for hold in world.db.holds(&super::Sight::All, None).await.expect("holds").expect("all") {
+        let now = world.now();
+        let release = world.db.decide_hold(&super::Sight::All, hold.id, Some(hold.revision), Decision::Release, now);
+        release.await.expect("released");
+        loop {
+            world = world.crash();
+            if !world.db.carry_out_decisions(1).await.expect("carried out") {
+                break;
+            }
+        }
+        world.check().await;
+    }
+    world
 }
 
 fn fill(platform: &mut Platform, dice: &mut Dice) {
@@ -97,6 +114,7 @@ async fn the_inventory_equals_the_platform_after_any_number_of_kills() {
         for round in 0..4 {
             world = run_with_crashes(world, every).await;
             world.check().await;
+            world = release_with_crashes(world).await;
             let present: Vec<String> =
                 world.inventory().await.into_iter().filter(|line| line.contains(" Present ")).collect();
             assert_eq!(present, expected(&world.platform), "kill after every {every}, round {round}");

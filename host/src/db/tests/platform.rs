@@ -39,6 +39,8 @@ pub(super) struct Platform {
     /// Things that listings leave out though they are there.
     pub(super) hidden: BTreeSet<String>,
     pub(super) remote_ids_unique: bool,
+    /// As whom it lists.
+    pub(super) role: String,
     /// Things that the connector leaves out, and why.
     pub(super) left_out: BTreeMap<String, String>,
     /// What the connector does not even ask for.
@@ -59,6 +61,7 @@ impl Default for Platform {
             failing: BTreeSet::new(),
             hidden: BTreeSet::new(),
             remote_ids_unique: true,
+            role: "reader".into(),
             left_out: BTreeMap::new(),
             filter: Filter::default(),
             asked: Vec::new(),
@@ -182,7 +185,7 @@ impl Platform {
             .map(|object| Self::partition(&text(&object.path)))
             .collect();
         let is_last = to == children.len();
-        let listed = Listing { path: remote(scope), namespace: String::new(), basis: "reader".into() };
+        let listed = Listing { path: remote(scope), namespace: String::new(), basis: self.role.clone() };
         Page {
             objects,
             partitions,
@@ -245,6 +248,13 @@ impl Platform {
                 } else {
                     db.apply_second_look(step, vec![Self::partition(&text(scope))]).await
                 }
+            }
+            Work::Judge => {
+                let verdicts = match task.cursor {
+                    None => db.weigh_absences(claim).await.expect("weighed"),
+                    Some(_) => Vec::new(),
+                };
+                db.judge(step, verdicts).await
             }
         };
         done.expect("step")

@@ -12,6 +12,7 @@ use super::{
     super::{
         DbError,
         fault::{Fault, Stop},
+        holds::HoldRow,
         records::{JobRow, ObjectRow, PrincipalRow, decode, encode},
         tables::WriteRows,
         tree,
@@ -29,13 +30,15 @@ use crate::model::{
 };
 
 /// A store with a bit of everything: two connections, objects with columns and settings, a history, jobs that have ended,
-/// one under way, one that waits, a deleted subtree, a person.
+/// one under way, one that waits, something held back, a deleted subtree, a person.
 async fn rich() -> World {
     let mut world = World::new("rich", enabled()).await;
-    for table in ["c/s/a", "c/s/b", "d/s/e"] {
+    for table in ["c/s/a", "c/s/b", "d/s/e", "h/s/e", "h/s/f"] {
         world.platform.add(table, "id:int name:text");
     }
     world.run().await;
+    // As by an empty answer: held back.
+    world.platform.hidden.extend(["h/s/e".to_owned(), "h/s/f".to_owned()]);
     world.platform.rename("c/s/b", "c/s/r");
     world.sync("K").await;
     let now = world.now();
@@ -88,6 +91,18 @@ fn change_job(rows: &mut WriteRows<'_>, id: u128, change: impl FnOnce(&mut JobRo
     let mut row: JobRow = decode(rows.jobs.get(id)?.expect("job").value())?;
     change(&mut row);
     rows.jobs.insert(id, encode(&row)?.as_slice())?;
+    Ok(())
+}
+
+fn hold(rows: &WriteRows<'_>) -> Result<u128, Fault> {
+    Ok(rows.holds.iter()?.next().expect("hold")?.0.value())
+}
+
+fn change_hold(rows: &mut WriteRows<'_>, change: impl FnOnce(&mut HoldRow)) -> Result<(), Fault> {
+    let id = hold(rows)?;
+    let mut row: HoldRow = decode(rows.holds.get(id)?.expect("row").value())?;
+    change(&mut row);
+    rows.holds.insert(id, encode(&row)?.as_slice())?;
     Ok(())
 }
 
@@ -219,6 +234,40 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
     ("moved", "cannot be read", |r, i| { r.moved.insert((i.job, i.schema), NO_ROW)?; Ok(()) }),
     ("recreated", "has ended or is not there", |r, i| { r.recreated.insert((NOBODY, "x"), i.schema)?; Ok(()) }),
     ("partitions", "has ended or is not there", |r, _| { r.partitions.insert((NOBODY, "x"), ())?; Ok(()) }),
+    ("second_looks", "has ended or is not there", |r, i| { r.second_looks.insert((NOBODY, i.schema, ""), 1)?; Ok(()) }),
+    ("absent", "has ended or is not there", |r, i| { r.absent.insert((NOBODY, i.schema), NO_ROW)?; Ok(()) }),
+    ("absent", "cannot be read", |r, i| { r.absent.insert((i.job, i.schema), NO_ROW)?; Ok(()) }),
+    ("verdicts", "has ended or is not there", |r, i| { r.verdicts.insert((NOBODY, i.schema), NO_ROW)?; Ok(()) }),
+    ("verdicts", "cannot be read", |r, i| { r.verdicts.insert((i.job, i.schema), NO_ROW)?; Ok(()) }),
+    ("job_held", "the job is not there", |r, _| { r.job_held.insert(NOBODY, 1)?; Ok(()) }),
+    ("trusted", "never listed", |r, _| { r.trusted.insert((NOBODY, ""), "x")?; Ok(()) }),
+    ("hold_rules", "the connection is not there", |r, _| { r.hold_rules.insert(NOBODY, NO_ROW)?; Ok(()) }),
+    ("hold_rules", "cannot be read", |r, i| { r.hold_rules.insert(i.connection, [255; 1].as_slice())?; Ok(()) }),
+    ("holds", "cannot be read", |r, _| { let hold = hold(r)?; r.holds.insert(hold, NO_ROW)?; Ok(()) }),
+    ("holds", "not those of what it holds", |r, _| change_hold(r, |row| { row.counts.insert("table".into(), 9); })),
+    ("holds", "the job that judged it", |r, _| change_hold(r, |row| row.job = NOBODY)),
+    ("holds", "by its connection and its job", |r, i| { let hold = hold(r)?; r.connection_holds.remove((i.connection, hold))?; Ok(()) }),
+    ("scope_holds", "until it is decided", |r, _| change_hold(r, |row| row.scope = NOBODY)),
+    ("scope_holds", "not there, or of another", |r, _| { r.scope_holds.insert(NOBODY, NOBODY)?; Ok(()) }),
+    ("connection_holds", "not there, or of another", |r, i| { r.connection_holds.insert((i.connection, NOBODY), ())?; Ok(()) }),
+    ("job_holds", "not there, or of another", |r, i| { r.job_holds.insert((i.job, NOBODY), ())?; Ok(()) }),
+    ("decided_holds", "the hold is not there", |r, _| { r.decided.insert(NOBODY, NO_ROW)?; Ok(()) }),
+    ("held", "not found by its object", |r, _| {
+        let object = r.held_objects.iter()?.next().expect("held")?.0.value();
+        r.held_objects.remove(object)?;
+        Ok(())
+    }),
+    ("held", "the hold is not there", |r, i| { r.held.insert((NOBODY, i.table), NO_ROW)?; Ok(()) }),
+    ("held", "not there, or has a mark", |r, _| {
+        let object = r.held_objects.iter()?.next().expect("held")?.0.value();
+        change_object(r, object, |row| row.mark = 1)
+    }),
+    ("held", "cannot be read", |r, _| {
+        let key = r.held.iter()?.next().expect("held")?.0.value();
+        r.held.insert(key, NO_ROW)?;
+        Ok(())
+    }),
+    ("held_objects", "does not have it", |r, i| { r.held_objects.insert(i.table, NOBODY)?; Ok(()) }),
     ("reclaim", "the object is not there", |r, _| { r.reclaim.insert(NOBODY, ())?; Ok(()) }),
     ("principals", "cannot be read", |r, _| {
         let id = r.principals.iter()?.next().expect("person")?.0.value();

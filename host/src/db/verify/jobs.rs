@@ -157,7 +157,10 @@ impl Check<'_> {
             .map(|row| Ok(("tasks", row?.0.value().0)))
             .chain(self.rows.seen.iter()?.map(|row| Ok(("seen", row?.0.value().0))))
             .chain(self.rows.doubts.iter()?.map(|row| Ok(("doubts", row?.0.value().0))))
+            .chain(self.rows.second_looks.iter()?.map(|row| Ok(("second_looks", row?.0.value().0))))
             .chain(self.rows.unproven.iter()?.map(|row| Ok(("unproven", row?.0.value().0))))
+            .chain(self.rows.absent.iter()?.map(|row| Ok(("absent", row?.0.value().0))))
+            .chain(self.rows.verdicts.iter()?.map(|row| Ok(("verdicts", row?.0.value().0))))
             .chain(self.rows.moved.iter()?.map(|row| Ok(("moved", row?.0.value().0))))
             .chain(self.rows.recreated.iter()?.map(|row| Ok(("recreated", row?.0.value().0))))
             .chain(self.rows.readers.iter()?.map(|row| Ok(("readers", row?.0.value().0))))
@@ -173,6 +176,7 @@ impl Check<'_> {
             .iter()?
             .map(|row| Ok(("job_facts", row?.0.value())))
             .chain(self.rows.job_errors.iter()?.map(|row| Ok(("job_errors", row?.0.value().0))))
+            .chain(self.rows.job_held.iter()?.map(|row| Ok(("job_held", row?.0.value()))))
             .chain(self.rows.last_syncs.iter()?.map(|row| Ok(("last_syncs", row?.1.value()))))
             .collect::<Result<HashSet<_>, Fault>>()?;
         for (table, job) in owners {

@@ -11,7 +11,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
     super::worker::{Attempt, Stopped},
-    failure::{Verdict, judge},
+    failure::{Verdict, judge as judge_failure},
+    judge,
 };
 use crate::{
     connector::{CallError, ErrorCode, Usage},
@@ -49,6 +50,7 @@ pub(super) async fn advance(
                 let names = by_name.then_some(names.as_slice()).filter(|names| names.len() <= MAX_CONFIRMED_BY_NAME);
                 confirm(attempt, &task, scope, namespace, names).await?
             }
+            Work::Judge => judge::decide(attempt, &task).await?,
         };
         for task in advanced.added {
             // The receiver lives as long as the loop that polls us.
@@ -201,12 +203,12 @@ async fn give_up_or_wait(
     let begins = match task.work {
         Work::Plan { .. } => true,
         Work::Read { second_look, .. } => !second_look && task.cursor.is_none(),
-        Work::Columns { .. } | Work::Confirm { .. } => false,
+        Work::Columns { .. } | Work::Confirm { .. } | Work::Judge => false,
     };
     let is_root = begins && *scope == attempt.claimed.scope;
     let step = attempt.step(task, usage);
     tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
-    match judge(&error, task.failures, task.restarts, is_root) {
+    match judge_failure(&error, task.failures, task.restarts, is_root) {
         Verdict::Wait { delay, restart } => Ok(attempt.context.db.defer_task(step, delay, restart).await?),
         Verdict::Report(code, message) => {
             let error = ObjectError { path: scope.clone(), code, message };
@@ -228,7 +230,7 @@ fn digest(cursor: &Cursor) -> u64 {
 
 impl Attempt {
     /// What goes with a write that advances `task`.
-    fn step(&self, task: &Task, usage: Usage) -> Step {
+    pub(super) fn step(&self, task: &Task, usage: Usage) -> Step {
         Step {
             claim: self.claimed.claim,
             task: task.number,

@@ -25,6 +25,7 @@ use crate::db::connections::{ConnectionUpdate, NewConnection};
 use crate::model::{
     connection::{Connection, ConnectionOptions},
     filter::Filter,
+    hold::{Decision, HoldRule, Share},
     id::{JobId, ObjectId},
     job::{Claim, Task},
     settings::SettingsChange,
@@ -98,11 +99,14 @@ impl Drive {
         let dir = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let file = TempFile(dir.join(format!("wharfinger-sequence-{}.redb", uuid::Uuid::now_v7())));
         let db = Db::open(&file.0).map_err(said("open"))?;
-        let new = NewConnection { settings: setup.settings, ..new_connection("K") };
+        let share = Share::try_from(setup.hold.share as f64 / 100.0).map_err(said("share"))?;
+        let hold = HoldRule { share, minimum: setup.hold.minimum, confirm_after: None };
+        let options = ConnectionOptions { hold, ..ConnectionOptions::default() };
+        let new = NewConnection { settings: setup.settings, options, ..new_connection("K") };
         let (connection, job) = db.create_connection(new, later(0)).await.map_err(said("create"))?;
         let mut platform = Platform::default();
         platform.remote_ids_unique = setup.remote_ids_unique;
-        let mut model = Model::new(setup.remote_ids_unique, setup.settings);
+        let mut model = Model::new(setup.remote_ids_unique, setup.settings, setup.hold);
         model.jobs.insert(job.id, Sync::new(ROOT, false));
         let ids = BTreeMap::from([(ROOT, job.object)]);
         let mut drive = Self {
@@ -162,6 +166,10 @@ impl Drive {
             Step::Set(path, change) => self.set(path, *change).await?,
             Step::Delete(path) => self.delete(path).await?,
             Step::Patterns(include, exclude) => self.patterns(include, exclude).await?,
+            Step::Decide(n, releases) => {
+                let decision = if *releases { Decision::Release } else { Decision::Reject };
+                self.decide(*n, decision).await?;
+            }
             Step::Cancel(n) => self.cancel(*n).await?,
             Step::Work(steps, salt) => {
                 let mut random = Random(*salt);
@@ -292,6 +300,19 @@ impl Drive {
     fn filter_of(include: &[Vec<String>], exclude: &[Vec<String>]) -> Filter {
         let patterns = |all: &[Vec<String>]| all.iter().map(|p| p.join(".").parse().expect("pattern")).collect();
         Filter::new(patterns(include), patterns(exclude)).expect("filter")
+    }
+
+    /// Decides about the nth hold, if there is one. Whether there was.
+    async fn decide(&mut self, n: usize, decision: Decision) -> Result<bool, Failure> {
+        let holds = self.db.holds(&Sight::All, None).await.map_err(said("holds"))?.unwrap_or_default();
+        let Some(hold) = (!holds.is_empty()).then(|| &holds[n % holds.len()]) else { return Ok(false) };
+        let now = self.now();
+        let decided = self.db.decide_hold(&Sight::All, hold.id, Some(hold.revision), decision, now).await;
+        decided.map_err(said("decide"))?;
+        while self.db.carry_out_decisions(2).await.map_err(said("carry out"))? {}
+        let scope = self.ids.iter().find(|(_, id)| **id == hold.scope).map(|(id, _)| *id);
+        self.model.decide(scope.ok_or("a hold of an object that nobody knows")?, decision);
+        Ok(true)
     }
 
     async fn cancel(&mut self, n: usize) -> Result<(), Failure> {

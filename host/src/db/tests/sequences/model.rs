@@ -1,6 +1,7 @@
 //! What the inventory must be, told in plain maps and straight from the decisions (D1 to D4, D22, D23, D36 to D41): slow,
 //! small, and without a line of the code that it judges. What a page of a listing means is in `pages`.
 
+pub(super) mod holds;
 pub(super) mod pages;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::model::{
     object::Kind,
     settings::{NewChildren, SettingsChange},
 };
+use holds::{Held, Rule};
 use pages::Sync;
 
 /// An object of the model; 0 is the connection.
@@ -55,6 +57,10 @@ pub(super) struct Item {
     pub(super) rule: Option<NewChildren>,
     /// When it was last listed completely; 0 is never.
     pub(super) listed_at: u64,
+    /// As whom it was last listed completely.
+    pub(super) basis: Option<String>,
+    /// The one before, while what vanished with the change is not decided.
+    pub(super) trusted: Option<String>,
 }
 
 /// The inventory of one connection, and its jobs.
@@ -71,6 +77,10 @@ pub(super) struct Model {
     pub(super) widened_at: u64,
     pub(super) host_managed: String,
     pub(super) jobs: BTreeMap<JobId, Sync>,
+    /// As whom the connector lists.
+    pub(super) basis: String,
+    pub(super) hold_rule: Rule,
+    pub(super) held: Held,
     /// How many objects were moved so far.
     pub(super) moves: u64,
     /// How often what happened to which object.
@@ -78,7 +88,7 @@ pub(super) struct Model {
 }
 
 impl Model {
-    pub(super) fn new(remote_ids_unique: bool, settings: SettingsChange) -> Self {
+    pub(super) fn new(remote_ids_unique: bool, settings: SettingsChange, hold_rule: Rule) -> Self {
         let mut model = Self {
             items: BTreeMap::new(),
             next: 0,
@@ -89,6 +99,9 @@ impl Model {
             widened_at: 0,
             host_managed: "managed".into(),
             jobs: BTreeMap::new(),
+            basis: "reader".into(),
+            hold_rule,
+            held: Held::default(),
             moves: 0,
             events: BTreeMap::new(),
         };
@@ -123,6 +136,8 @@ impl Model {
             set_at: 0,
             rule: None,
             listed_at: 0,
+            basis: None,
+            trusted: None,
         };
         self.items.insert(id, item);
         id
@@ -268,6 +283,7 @@ impl Model {
         let below = self.below(id);
         for gone in below.iter().chain([&id]) {
             self.items.remove(gone);
+            self.held.0.remove(gone);
         }
         self.happens(id, "deleted");
         let items = &self.items;
@@ -316,7 +332,7 @@ impl Model {
         let item = &self.items[&id];
         let is_named = self.leaves_out(&self.names(id));
         format!(
-            "{}{} {:?} id={:?} comment={:?} columns={} {:?}({:?}) active={} settings={}/{} own={:?}/{:?} below={below}/{any_set}",
+            "{}{} {:?} id={:?} comment={:?} columns={} {:?}({:?}) active={} settings={}/{} own={:?}/{:?} below={below}/{any_set} held={:?}",
             self.path(id),
             if item.aside { " (aside)" } else { "" },
             item.kind,
@@ -331,6 +347,7 @@ impl Model {
             self.rule(id),
             item.status.map(|status| (status.value, status.by_sync)),
             item.rule,
+            self.held_in(id).map(|scope| self.path(scope)),
         )
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::model::holds::Rule;
 use crate::model::{
     column::Column,
     settings::{NewChildren, SettingsChange},
@@ -47,6 +48,7 @@ pub(super) struct Setup {
     /// Whether it reports what it may not read, instead of leaving it out silently.
     pub(super) tells_hidden: bool,
     pub(super) settings: SettingsChange,
+    pub(super) hold: Rule,
     pub(super) tables: Vec<(String, String)>,
 }
 
@@ -67,6 +69,8 @@ pub(super) enum Step {
     Swap(String, String),
     /// The platform gives a thing the id of another one.
     SameId(String, String),
+    /// The connector lists as somebody else.
+    Role(&'static str),
     /// The platform begins or stops to hide a thing from listings.
     Hide(String),
     /// A container's listing begins or stops to fail.
@@ -81,6 +85,8 @@ pub(super) enum Step {
     Delete(String),
     /// Somebody changes the patterns: include, exclude.
     Patterns(Vec<&'static str>, Vec<&'static str>),
+    /// Somebody releases, or rejects, one of the holds.
+    Decide(usize, bool),
     /// Somebody cancels one of the jobs.
     Cancel(usize),
     /// The host does so many steps of its jobs, in an order that the number decides.
@@ -221,6 +227,8 @@ pub(super) fn plan(seed: u64) -> Plan {
         knows_patterns: random.one_in(2),
         tells_hidden: random.one_in(2),
         settings: some_settings(random),
+        // Mostly so that small catalogs are held back too, and sometimes so that nothing but emptied containers is.
+        hold: Rule { share: random.pick(&[0, 20, 50, 100]), minimum: random.pick(&[1, 4, 8, 50]) },
         tables: sketch.0.clone().into_iter().collect(),
     };
     let mut steps = Vec::new();
@@ -233,7 +241,7 @@ pub(super) fn plan(seed: u64) -> Plan {
 
 fn step(random: &mut Random, sketch: &mut Sketch) -> Option<Step> {
     let depth = random.pick(&[1, 2, 2, 3, 3, 3, 3]);
-    Some(match random.below(40) {
+    Some(match random.below(44) {
         0..=3 => {
             let (table, columns) = (some_table(random), some_columns(random));
             sketch.add(&table, &columns);
@@ -289,6 +297,8 @@ fn step(random: &mut Random, sketch: &mut Sketch) -> Option<Step> {
         30..=33 => Step::Work(1 + random.below(12), random.next()),
         34..=36 => Step::Settle(random.next()),
         37 | 38 => Step::Crash,
+        39..=41 => Step::Decide(random.below(3), !random.one_in(3)),
+        42 => Step::Role(random.pick(&["reader", "writer"])),
         _ => Step::Reclaim(1 + random.below(5)),
     })
 }

@@ -16,8 +16,10 @@ use super::{
 use crate::model::{
     change::ChangeKind,
     filter::Exclusion,
-    id::ObjectId,
+    hold::Decision,
+    id::{HoldId, ObjectId},
     object::{ObjectView, RemoteStatus},
+    path::ObjectPath,
     settings::Origin,
     sight::Sight,
 };
@@ -40,9 +42,12 @@ impl Drive {
     /// Compares all that can be read with the model; `wholly` also columns, searches and the rules of the store itself.
     pub(super) async fn compare(&mut self, wholly: bool) -> Result<(), Failure> {
         let views = self.views().await?;
+        let holds = self.db.holds(&Sight::All, None).await.map_err(said("holds"))?.unwrap_or_default();
+        let holds: BTreeMap<HoldId, String> = holds.into_iter().map(|hold| (hold.id, below(&hold.path))).collect();
         let mut shown: BTreeMap<String, ObjectId> = BTreeMap::new();
         for view in &views {
-            shown.insert(line(view), view.id);
+            let hold = view.held.and_then(|id| holds.get(&id));
+            shown.insert(line(view, hold), view.id);
         }
         let expected = self.model.lines();
         for line in expected.keys().filter(|line| !shown.contains_key(*line)) {
@@ -66,6 +71,7 @@ impl Drive {
             self.compare_columns().await?;
             self.compare_searches().await?;
             self.compare_history().await?;
+            self.compare_holds().await?;
             let violations = self.db.verify().await.map_err(said("verify"))?;
             ensure(violations.is_empty(), || format!("{violations:?}"))?;
         }
@@ -102,6 +108,19 @@ impl Drive {
         Ok(())
     }
 
+    async fn compare_holds(&self) -> Result<(), Failure> {
+        let mut expected = self.model.holds();
+        for hold in self.db.holds(&Sight::All, None).await.map_err(said("holds"))?.unwrap_or_default() {
+            let held = self.db.held_objects(&Sight::All, hold.id, 500).await.map_err(said("held objects"))?;
+            let held: BTreeSet<ObjectId> = held.into_iter().map(|held| held.object).collect();
+            let scope = self.ids.iter().find(|(_, id)| **id == hold.scope).map(|(id, _)| *id);
+            let ids = scope.and_then(|scope| expected.remove(&scope)).unwrap_or_default();
+            let ids: BTreeSet<ObjectId> = ids.iter().map(|id| self.ids[id]).collect();
+            ensure(held == ids, || format!("held in {:?} are {held:?}, not {ids:?}", hold.path))?;
+        }
+        ensure(expected.is_empty(), || format!("{expected:?} are held in vain"))
+    }
+
     /// The feed tells how often what happened to which object, also to what is deleted since.
     async fn compare_history(&self) -> Result<(), Failure> {
         let mut told: BTreeMap<(ObjectId, &str), u64> = BTreeMap::new();
@@ -136,13 +155,15 @@ impl Drive {
         self.ask("", true).await?;
         self.settle(2).await?;
         self.compare(true).await?;
+        while self.decide(0, Decision::Release).await? {}
+        self.compare(true).await?;
         if self.had_same_ids && self.setup.remote_ids_unique {
             return Ok(());
         }
         let views = self.views().await?;
         let mut present: BTreeMap<String, &ObjectView> = BTreeMap::new();
         for view in views.iter().filter(|view| view.remote_status == RemoteStatus::Present && view.parent.is_some()) {
-            let path = below(view);
+            let path = below(&view.path);
             ensure(!view.namespace.starts_with('~'), || format!("{path} is still put aside"))?;
             present.insert(path, view);
         }
@@ -173,12 +194,12 @@ impl Drive {
 }
 
 /// The names below the connection.
-fn below(view: &ObjectView) -> String {
-    view.path.segments()[1..].iter().map(|name| name.as_str()).collect::<Vec<_>>().join("/")
+fn below(path: &ObjectPath) -> String {
+    path.segments()[1..].iter().map(|name| name.as_str()).collect::<Vec<_>>().join("/")
 }
 
 /// An object as the store shows it, written as the model writes its own.
-fn line(view: &ObjectView) -> String {
+fn line(view: &ObjectView, hold: Option<&String>) -> String {
     let status = match view.remote_status {
         RemoteStatus::Present => Mark::Present,
         RemoteStatus::Missing => Mark::Missing,
@@ -190,8 +211,8 @@ fn line(view: &ObjectView) -> String {
     };
     let own = view.overrides.is_active.map(|own| (own.value, own.origin == Origin::Sync));
     format!(
-        "{}{} {:?} id={:?} comment={:?} columns={} {:?}({:?}) active={} settings={}/{} own={:?}/{:?} below={}/{}",
-        below(view),
+        "{}{} {:?} id={:?} comment={:?} columns={} {:?}({:?}) active={} settings={}/{} own={:?}/{:?} below={}/{} held={:?}",
+        below(&view.path),
         if view.namespace.is_empty() { "" } else { " (aside)" },
         view.facts.kind,
         view.facts.remote_id,
@@ -206,5 +227,6 @@ fn line(view: &ObjectView) -> String {
         view.overrides.new_children,
         view.child_count,
         view.descendants_have_overrides,
+        hold,
     )
 }

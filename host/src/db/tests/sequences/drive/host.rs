@@ -23,11 +23,14 @@ use super::{
     Drive, Failure, Running, ensure, said,
 };
 use crate::model::{
-    id::JobId,
+    id::{JobId, ObjectId},
     job::{Claim, JobState, Task, Work},
     page::{Cursor, ObjectError, Page, Presence},
     path::RemotePath,
 };
+
+/// How many absences the store tells apart in one write, in tests.
+const JUDGED_AT_ONCE: usize = 3;
 
 impl Drive {
     /// Does all that waits.
@@ -61,13 +64,17 @@ impl Drive {
         let moves = self.model.moves;
         let (advanced, follows) = self.advance(&mut sync, running.claim, &task, random).await?;
         self.model.jobs.insert(id, sync);
-        for lost in &follows.missing {
-            let path = self.model.path(*lost);
-            ensure(!running.witnesses.contains(lost), || format!("{path} is missing and was there all the time"))?;
-        }
         self.follow(&task, &advanced, &follows)?;
         running.tasks.extend(advanced.task);
         running.tasks.extend(advanced.added);
+        let sync = &self.model.jobs[&id];
+        for lost in sync.absent.keys().filter(|id| self.model.items.contains_key(id)) {
+            let path = self.model.path(*lost);
+            ensure(!running.witnesses.contains(lost), || format!("{path} is absent and was there all the time"))?;
+        }
+        let is_judged = running.tasks.iter().any(|task| task.work == Work::Judge);
+        let is_due = running.tasks.len() == usize::from(is_judged) && !sync.absent.is_empty();
+        ensure(is_judged == is_due, || format!("it is judged {is_judged}, and is due {is_due}"))?;
         self.running.insert(id, running);
         if self.model.moves > moves {
             self.keep_witnesses();
@@ -123,6 +130,7 @@ impl Drive {
             added: sum(&job.counts.added),
             changed: sum(&job.counts.changed),
             missing: sum(&job.counts.missing),
+            held: job.counts.held,
             returned: sum(&job.counts.returned),
             columns_added: job.counts.columns_added,
             columns_changed: job.counts.columns_changed,
@@ -196,10 +204,31 @@ impl Drive {
                 follows = self.model.presence(sync, scope, names, &answers);
                 self.db.apply_presence(step, answers).await
             }
-            Work::Confirm { scope, .. } => {
-                if self.model.at(&text(scope)).is_some() {
-                    follows.reads.insert(text(scope), Descent::Must);
+            Work::Judge => {
+                // From here on what is absent is told apart in the order of ids.
+                self.compare(false).await?;
+                let mut verdicts = Vec::new();
+                if task.cursor.is_none() {
+                    verdicts = self.db.weigh_absences(claim).await.map_err(said("weigh"))?;
+                    let scopes = self.model.weigh(sync);
+                    let told: BTreeSet<ObjectId> = verdicts.iter().map(|verdict| verdict.scope).collect();
+                    let expected: BTreeSet<ObjectId> = scopes.iter().map(|id| self.ids[id]).collect();
+                    ensure(told == expected, || {
+                        let paths: Vec<String> = scopes.iter().map(|id| self.model.path(*id)).collect();
+                        format!("held are {verdicts:?}, and not {paths:?}, of {:?}", sync.absent)
+                    })?;
+                    sync.scopes = Some(scopes);
                 }
+                let mut absent: Vec<Id> = sync.absent.keys().copied().collect();
+                absent.sort_by_key(|id| self.ids[id].as_u128());
+                let scopes = sync.scopes.clone().unwrap_or_default();
+                for id in absent.into_iter().take(JUDGED_AT_ONCE) {
+                    self.model.judge(sync, &scopes, id);
+                }
+                self.db.judge(step, verdicts).await
+            }
+            Work::Confirm { scope, .. } => {
+                follows = self.model.look_again(sync, scope);
                 self.db.apply_second_look(step, vec![Platform::partition(&text(scope))]).await
             }
         };
@@ -220,6 +249,7 @@ impl Drive {
                     asked.extend(names.iter().map(|name| format!("{}/{name}", text(scope))));
                 }
                 Work::Confirm { names, .. } => doubted.extend(names.clone()),
+                Work::Judge => {}
                 Work::Plan { .. } => return Err("a plan came up in the middle".into()),
             }
         }

@@ -65,6 +65,7 @@ impl Drive {
                 self.platform.things.get_mut(one).expect("thing").remote_id = stolen;
                 self.had_same_ids = true;
             }
+            Step::Role(role) => self.model.basis = (*role).to_owned(),
             Step::Hide(path) => toggle(&mut self.platform.hidden, path),
             Step::Fail(path) => toggle(&mut self.platform.failing, path),
             Step::LeaveOut(path) => {
@@ -123,7 +124,7 @@ impl Drive {
         let partitions = objects.iter().filter(|object| object.excluded.is_none());
         let partitions = partitions.filter(|object| object.path.0.len() < 3);
         let partitions = partitions.map(|object| Platform::partition(&text(&object.path))).collect();
-        let listed = Listing { path: remote(scope), namespace: String::new(), basis: "reader".into() };
+        let listed = Listing { path: remote(scope), namespace: String::new(), basis: self.model.basis.clone() };
         let error =
             |name: &String| ObjectError { path: remote(name), code: "permission-denied".into(), message: "no".into() };
         Page {

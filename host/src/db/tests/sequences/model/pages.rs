@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Id, Item, Mark, Model, ROOT, Status, count, names};
+use super::{Id, Item, Mark, Model, Status, count, holds::Absence, names};
 use crate::model::{
     column::Column,
     object::Kind,
@@ -32,6 +32,12 @@ pub(in super::super) struct Sync {
     recreated: BTreeMap<String, Id>,
     /// Paths that were named as worth listing.
     known: BTreeSet<String>,
+    /// What was seen of containers before they were listed a second time, and since.
+    twice: BTreeMap<Id, (BTreeSet<Id>, BTreeSet<Id>)>,
+    /// What is proved to be absent, and where that was.
+    pub(in super::super) absent: BTreeMap<Id, Absence>,
+    /// Where it is too much to be believed, once that is weighed.
+    pub(in super::super) scopes: Option<BTreeSet<Id>>,
     /// Which container a task began to list.
     began_in: BTreeMap<u64, Id>,
     pub(in super::super) counts: Counts,
@@ -43,6 +49,7 @@ pub(in super::super) struct Counts {
     pub(in super::super) added: u64,
     pub(in super::super) changed: u64,
     pub(in super::super) missing: u64,
+    pub(in super::super) held: u64,
     pub(in super::super) returned: u64,
     pub(in super::super) columns_added: u64,
     pub(in super::super) columns_changed: u64,
@@ -66,8 +73,6 @@ pub(in super::super) struct Follows {
     pub(in super::super) columns: BTreeSet<String>,
     /// Names that are looked for again.
     pub(in super::super) doubted: Vec<String>,
-    /// What went missing.
-    pub(in super::super) missing: Vec<Id>,
 }
 
 impl Sync {
@@ -127,7 +132,9 @@ impl Model {
         let mut here =
             Here { sync, page: BTreeSet::new(), places: BTreeMap::new(), asks: true, follows: Follows::default() };
         let done = work(self, &mut here);
-        (done, here.follows)
+        let Here { sync, page, follows, .. } = here;
+        self.free(sync, &page);
+        (done, follows)
     }
 
     /// The connector said where to begin.
@@ -211,10 +218,20 @@ impl Model {
             };
             let mut absent = model.unseen(here.sync, container);
             absent.retain(|id| is_absent(&model.items[id].name));
-            model.absent(here, &absent);
-            model.close(here.sync, container);
+            model.close(here.sync, container, &absent);
         };
         self.within(sync, work).1
+    }
+
+    /// A container is listed a second time.
+    pub(in super::super) fn look_again(&mut self, sync: &mut Sync, scope: &RemotePath) -> Follows {
+        let mut follows = Follows::default();
+        if let Some(container) = self.at(&text(scope)) {
+            let before = sync.seen.iter().filter(|(parent, _)| *parent == container).map(|(_, id)| *id).collect();
+            sync.twice.insert(container, (before, BTreeSet::new()));
+            follows.reads.insert(text(scope), Descent::Must);
+        }
+        follows
     }
 
     /// Part of a listing, or a second look by name, was given up.
@@ -367,6 +384,7 @@ impl Model {
         let item = self.item(id);
         item.fingerprint = None;
         item.listed_at = 0;
+        (item.basis, item.trusted) = (None, None);
     }
 
     /// An id of the platform turns up whose object seemed to be made anew: it was renamed, and what stands at its old place
@@ -385,7 +403,7 @@ impl Model {
         renamed.remote_id = Some(remote_id.to_owned());
         (renamed.columns, renamed.fingerprint) = (None, None);
         let status = self.first_status(parent);
-        *self.item(new) = Item { status, set_at: 0, rule: None, listed_at: 0, ..item };
+        *self.item(new) = Item { status, set_at: 0, rule: None, ..item };
         here.page.remove(&id);
         here.sync.counts.added += 1;
         self.happens(new, "added");
@@ -464,6 +482,9 @@ impl Model {
         here.page.insert(id);
         if let Some(parent) = self.items[&id].parent {
             here.sync.seen.insert((parent, id));
+            if let Some((_, since)) = here.sync.twice.get_mut(&parent) {
+                since.insert(id);
+            }
         }
     }
 
@@ -473,7 +494,10 @@ impl Model {
         let Some(parent) = item.parent.filter(|_| !item.aside) else { return here.page.contains(&id) };
         here.page.contains(&id)
             || here.sync.seen.contains(&(parent, id))
-            || (here.sync.closed.contains(&parent) && item.mark == Mark::Present && !self.leaves_out(&self.names(id)))
+            || (here.sync.closed.contains(&parent)
+                && item.mark == Mark::Present
+                && !here.sync.absent.contains_key(&id)
+                && !self.leaves_out(&self.names(id)))
     }
 
     /// Children of a container that nothing in this job has shown, and that it should have. What is left out is none of them.
@@ -482,6 +506,7 @@ impl Model {
         unseen.retain(|id| {
             self.items[id].mark == Mark::Present
                 && !sync.seen.contains(&(container, *id))
+                && !sync.absent.contains_key(id)
                 && !self.leaves_out(&self.names(*id))
                 && self.leaf(sync).is_none_or(|leaf| leaf == *id)
         });
@@ -501,11 +526,13 @@ impl Model {
             return;
         }
         let unseen = self.unseen(here.sync, container);
-        if second_look {
-            self.absent(here, &unseen);
-            self.close(here.sync, container);
-        } else if unseen.is_empty() {
-            self.close(here.sync, container);
+        let contradicts = here.sync.twice.get(&container).is_some_and(|(before, since)| !before.is_subset(since));
+        if second_look && contradicts {
+            // The second listing lacks what the first one had: neither proves anything.
+            here.sync.doubted.remove(&container);
+            here.sync.twice.remove(&container);
+        } else if second_look || unseen.is_empty() {
+            self.close(here.sync, container, &unseen);
         } else {
             here.sync.doubted.insert(container);
             here.follows.doubted = unseen.iter().map(|id| self.items[id].name.clone()).collect();
@@ -513,8 +540,11 @@ impl Model {
         }
     }
 
-    fn close(&mut self, sync: &mut Sync, container: Id) {
+    /// A container is complete. What it proves to be absent is judged when the sync has nothing else left to do.
+    fn close(&mut self, sync: &mut Sync, container: Id, absent: &[Id]) {
         sync.doubted.remove(&container);
+        sync.twice.remove(&container);
+        self.note_absent(sync, container, absent, self.leaf(sync).is_none());
         // A sync of one object says nothing about its siblings.
         if self.leaf(sync).is_none() {
             sync.closed.insert(container);
@@ -524,16 +554,6 @@ impl Model {
             sync.seen.retain(|(parent, id)| *parent != container || (self.items.contains_key(id) && is_kept(id)));
         } else {
             sync.seen.retain(|(parent, _)| *parent != container);
-        }
-    }
-
-    /// Two looks have not found them.
-    fn absent(&mut self, here: &mut Here<'_>, ids: &[Id]) {
-        for id in ids.iter().filter(|id| **id != ROOT) {
-            self.item(*id).mark = Mark::Missing;
-            self.happens(*id, "missing");
-            here.sync.counts.missing += 1;
-            here.follows.missing.push(*id);
         }
     }
 }

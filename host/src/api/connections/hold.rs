@@ -1,0 +1,54 @@
+//! When what vanished at once is held back (D33): as people write it, and as it is shown.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{
+    api::error::ApiError,
+    model::hold::{HoldRule, Share},
+};
+
+/// When absences are held back. What is left out stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct HoldInput {
+    /// More than this share of what is known below a container is held: from 0, which holds everything, to 1, where the
+    /// share holds nothing. Default 0.2.
+    share: Option<f64>,
+    /// Where fewer are known the share says nothing. Default 50.
+    minimum: Option<u64>,
+    /// After so many scheduled syncs with the very same result it is believed; `null`, the default: never.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<u32>")]
+    confirm_after: Option<Option<u32>>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// The rule after a change; null is the default.
+pub(super) fn over(change: Option<Option<HoldInput>>, stored: HoldRule) -> Result<HoldRule, ApiError> {
+    let Some(change) = change else { return Ok(stored) };
+    let Some(change) = change else { return Ok(HoldRule::default()) };
+    let wrong = |field: &str, why: &str| ApiError::bad_request("invalid-hold", format!("options.hold.{field} {why}"));
+    let share = change.share.map(|share| Share::try_from(share).map_err(|why| wrong("share", &why.to_string())));
+    let share = share.transpose()?.unwrap_or(stored.share);
+    if change.minimum == Some(0) {
+        return Err(wrong("minimum", "must be at least 1"));
+    }
+    if change.confirm_after == Some(Some(0)) {
+        return Err(wrong("confirmAfter", "must be at least 1, or null for never"));
+    }
+    Ok(HoldRule {
+        share,
+        minimum: change.minimum.unwrap_or(stored.minimum),
+        confirm_after: change.confirm_after.unwrap_or(stored.confirm_after),
+    })
+}
+
+impl From<&HoldRule> for HoldInput {
+    fn from(rule: &HoldRule) -> Self {
+        Self { share: Some(rule.share.as_f64()), minimum: Some(rule.minimum), confirm_after: Some(rule.confirm_after) }
+    }
+}
