@@ -2,6 +2,7 @@
 //! small, and without a line of the code that it judges. What a page of a listing means is in `pages`.
 
 pub(super) mod holds;
+mod objects;
 pub(super) mod pages;
 
 use std::collections::BTreeMap;

@@ -27,9 +27,9 @@ use crate::model::{
 impl Drive {
     async fn views(&self) -> Result<Vec<ObjectView>, Failure> {
         let mut views = Vec::new();
-        views.extend(self.db.object(&Sight::All, &self.sees("")).await.map_err(said("read"))?);
+        views.extend(self.db.object(&Sight::All, &Self::object("")).await.map_err(said("read"))?);
         let search = Search {
-            root: Some(self.sees("")),
+            root: Some(Self::object("")),
             recursive: true,
             sort: Sort::ObjectPath,
             size: 500,
@@ -90,7 +90,7 @@ impl Drive {
     }
 
     async fn compare_searches(&self) -> Result<(), Failure> {
-        let search = Search { root: Some(self.sees("")), recursive: true, size: 500, ..Search::default() };
+        let search = Search { root: Some(Self::object("")), recursive: true, size: 500, ..Search::default() };
         for active in [true, false] {
             let hits = self.db.search(&Sight::All, Search { active: Some(active), ..search.clone() }).await;
             let hits = hits.map_err(said("search"))?.hits.len();
@@ -126,7 +126,7 @@ impl Drive {
         let mut told: BTreeMap<(ObjectId, &str), u64> = BTreeMap::new();
         let mut query = FeedQuery { size: 50, ..FeedQuery::default() };
         loop {
-            let feed = self.db.changes(&Sight::All, &self.sees(""), query.clone()).await.map_err(said("changes"))?;
+            let feed = self.db.changes(&Sight::All, &Self::object(""), query.clone()).await.map_err(said("changes"))?;
             for entry in &feed.entries {
                 *told.entry((entry.object, ChangeKind::of(&entry.what).as_str())).or_default() += 1;
             }

@@ -74,7 +74,7 @@ impl Model {
             if is_in_one || self.status(above) != Mark::Present { 0 } else { self.leaves(id) }
         };
         let above: BTreeSet<Id> =
-            absent.keys().flat_map(|id| self.chain(*id)).filter(|id| !self.chain_is_leaf(*id)).collect();
+            absent.keys().flat_map(|id| self.chain(*id)).filter(|id| !self.is_leaf(*id)).collect();
         let mut containers: Vec<Id> = above.into_iter().filter(|id| self.status(*id) == Mark::Present).collect();
         containers.sort_by_key(|id| self.chain(*id).len());
         let mut tripped: BTreeSet<Id> = BTreeSet::new();
@@ -100,7 +100,7 @@ impl Model {
         scopes
     }
 
-    fn chain_is_leaf(&self, id: Id) -> bool {
+    fn is_leaf(&self, id: Id) -> bool {
         self.items[&id].kind != Kind::Container
     }
 
