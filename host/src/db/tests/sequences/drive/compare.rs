@@ -50,7 +50,7 @@ impl Drive {
             shown.insert(line(view, hold), view.id);
         }
         let expected = self.model.lines();
-        for line in expected.keys().filter(|line| !shown.contains_key(*line)) {
+        if let Some(line) = expected.keys().find(|line| !shown.contains_key(*line)) {
             let path = line.split(' ').next().unwrap_or_default();
             let is_near = |other: &&String| other.split(' ').next() == Some(path) && !expected.contains_key(*other);
             let near: Vec<&String> = shown.keys().filter(is_near).collect();

@@ -181,7 +181,7 @@ impl Drive {
                     scanned.facts.attributes.clear();
                     scanned
                 };
-                let objects = known.iter().take(2).map(|name| scanned(name)).collect();
+                let objects = known.iter().take(2).map(scanned).collect();
                 let next = (known.len() > 2).then(|| Cursor("more".into()));
                 let page = Page { objects, next, ..Page::default() };
                 follows = self.model.columns(sync, scope, &page);

@@ -69,7 +69,8 @@ impl Drive {
             Step::Hide(path) => toggle(&mut self.platform.hidden, path),
             Step::Fail(path) => toggle(&mut self.platform.failing, path),
             Step::LeaveOut(path) => {
-                if self.platform.left_out.remove(path).is_none() {
+                let was = self.platform.left_out.remove(path);
+                if was.is_none() {
                     self.platform.left_out.insert(path.clone(), "a share".into());
                 }
             }

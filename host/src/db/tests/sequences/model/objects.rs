@@ -118,6 +118,9 @@ impl Model {
             here.sync.recreated.insert(was, id);
         }
         self.happens(id, "recreated");
+        if here.sync.closed.remove(&id) {
+            here.sync.seen.retain(|(parent, _)| *parent != id);
+        }
         let item = self.item(id);
         item.fingerprint = None;
         item.listed_at = 0;
