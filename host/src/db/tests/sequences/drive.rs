@@ -307,6 +307,11 @@ impl Drive {
         let Some(hold) = (!holds.is_empty()).then(|| &holds[n % holds.len()]) else { return Ok(false) };
         let now = self.now();
         let decided = self.db.decide_hold(&Sight::All, hold.id, Some(hold.revision), decision, now).await;
+        // While the sync that judges it has not ended, more may come to be held than was seen.
+        let is_under_way = self.model.jobs.contains_key(&hold.job);
+        if is_under_way && decided.is_err() {
+            return Ok(false);
+        }
         decided.map_err(said("decide"))?;
         while self.db.carry_out_decisions(2).await.map_err(said("carry out"))? {}
         let scope = self.ids.iter().find(|(_, id)| **id == hold.scope).map(|(id, _)| *id);
