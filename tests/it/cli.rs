@@ -10,7 +10,7 @@ use tokio::{
 use wharfinger_tests::host::TempDir;
 
 /// The executable with nothing of the test's own environment that could change what it does.
-fn executable() -> Command {
+pub(crate) fn executable() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WHARFINGER_")) {
         command.env_remove(name);

@@ -149,7 +149,12 @@ async fn what_is_left_out_later_keeps_id_and_settings_and_comes_back() -> anyhow
     assert_eq!((platform.counters().requests, &job["output"]["errors"][0]["code"]), (0, &json!("excluded")), "{job}");
 
     let changed = put(&host, json!({ "exclude": [] })).await?;
-    host.client().completed(changed["bulkId"].as_str().expect("more needs a sync")).await?;
+    let job = host.client().completed(changed["bulkId"].as_str().expect("more needs a sync")).await?;
+    // A quarter of what is known of it: held until somebody knows better (D33).
+    assert_eq!(job["output"]["held"], true, "{job}");
+    assert_eq!(count(&host, "missing").await?, 0);
+    let job = job["id"].as_str().expect("id");
+    host.client().post(&format!("/jobs/{job}/release"), &json!({})).await?.expect(200)?;
     let back = objects(&host).await?;
     for (path, object) in &back {
         let is_gone = path.starts_with(&["hr".to_owned(), "RAW_1".to_owned()]);

@@ -7,6 +7,7 @@ mod databricks;
 mod filters;
 mod guests;
 mod history;
+mod holds;
 mod jobs;
 mod kill;
 mod pages;

@@ -16,16 +16,16 @@ use wharfinger_simulators::unity_catalog::{Names, Options, Shape, UnityCatalog};
 use wharfinger_tests::{TestHost, host::ADMIN_KEY};
 
 /// A browser: keeps its cookie, says where its requests come from, and follows nothing by itself.
-struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     base: String,
     cookie: Option<String>,
 }
 
-struct Page {
-    status: StatusCode,
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
     headers: HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Browser {
@@ -34,7 +34,7 @@ impl Browser {
         Ok(Self { http, base: host.client().base().to_owned(), cookie: None })
     }
 
-    async fn signed_in(host: &TestHost) -> anyhow::Result<Self> {
+    pub(crate) async fn signed_in(host: &TestHost) -> anyhow::Result<Self> {
         Self::signed_in_as(host, ADMIN_KEY).await
     }
 
@@ -58,11 +58,11 @@ impl Browser {
         Ok(Page { status, headers, text: response.text().await? })
     }
 
-    async fn get(&self, path: &str) -> anyhow::Result<Page> {
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Page> {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
-    async fn fragment(&self, path: &str) -> anyhow::Result<Page> {
+    pub(crate) async fn fragment(&self, path: &str) -> anyhow::Result<Page> {
         self.send(self.http.get(format!("{}{path}", self.base)).header("x-fragment", "1")).await
     }
 
@@ -72,7 +72,7 @@ impl Browser {
     }
 
     /// Sends a form as a page of ours would, with the token of the page at `from`.
-    async fn submit(&self, from: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
+    pub(crate) async fn submit(&self, from: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
         let token = self.get(from).await?.token()?;
         let fields: Vec<_> = fields.iter().copied().chain([("token", token.as_str())]).collect();
         self.post(path, "same-origin", &fields).await
@@ -80,7 +80,7 @@ impl Browser {
 }
 
 impl Page {
-    fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
 
@@ -97,7 +97,7 @@ impl Page {
 
     /// No name, however hostile, has become markup, a direction of writing, or something unseen.
     #[track_caller]
-    fn assert_harmless(&self) {
+    pub(crate) fn assert_harmless(&self) {
         for never in ['\u{202e}', '\u{200b}', '\u{7}', '\t'] {
             assert!(!self.text.contains(never), "{never:?} in {}", self.text);
         }

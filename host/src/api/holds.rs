@@ -178,24 +178,23 @@ pub(super) async fn list(
     Ok(Json(HoldsJson { hits, count }))
 }
 
-/// Lets what is still absent become missing.
-pub(super) async fn release(
-    state: State<ApiState>,
+/// Lets what a hold has become missing where it is still absent, or lets nothing of it. The router cannot tell an id from
+/// the beginning of an object's path, so both come here, and the verb is read at the end.
+pub(super) async fn decide(
+    State(state): State<ApiState>,
     caller: Caller,
-    id: Path<String>,
-    revision: IfMatch,
+    Path(rest): Path<String>,
+    IfMatch(revision): IfMatch,
 ) -> Result<Json<DecidedJson>, ApiError> {
-    decide(state, caller, id, revision, Decision::Release).await
-}
-
-/// Lets nothing become missing.
-pub(super) async fn reject(
-    state: State<ApiState>,
-    caller: Caller,
-    id: Path<String>,
-    revision: IfMatch,
-) -> Result<Json<DecidedJson>, ApiError> {
-    decide(state, caller, id, revision, Decision::Reject).await
+    let (id, decision) = match rest.rsplit_once('/') {
+        Some((id, "release")) => (id, Decision::Release),
+        Some((id, "reject")) => (id, Decision::Reject),
+        _ => return Err(ApiError::not_found("there is no such route").hint("/docs lists all routes")),
+    };
+    let id = id.parse().map_err(|error| ApiError::bad_request("invalid-id", format!("the hold's id is {error}")))?;
+    let db = state.db.by(caller.actor());
+    let done = db.decide_hold(caller.sight(), id, revision, decision, state.clock.now()).await.map_err(refused)?;
+    Ok(Json(DecidedJson::of(decision, done)))
 }
 
 /// Releases everything that a sync holds back.
@@ -214,19 +213,6 @@ pub(super) async fn reject_job(
     id: Path<String>,
 ) -> Result<Json<Vec<DecidedJson>>, ApiError> {
     decide_job(state, caller, id, Decision::Reject).await
-}
-
-async fn decide(
-    State(state): State<ApiState>,
-    caller: Caller,
-    Path(id): Path<String>,
-    IfMatch(revision): IfMatch,
-    decision: Decision,
-) -> Result<Json<DecidedJson>, ApiError> {
-    let id = id.parse().map_err(|error| ApiError::bad_request("invalid-id", format!("the hold's id is {error}")))?;
-    let db = state.db.by(caller.actor());
-    let done = db.decide_hold(caller.sight(), id, revision, decision, state.clock.now()).await.map_err(refused)?;
-    Ok(Json(DecidedJson::of(decision, done)))
 }
 
 async fn decide_job(
@@ -253,6 +239,9 @@ pub(super) fn refused(error: HoldError) -> ApiError {
         HoldError::Revision(_) => {
             ApiError::new(axum::http::StatusCode::PRECONDITION_FAILED, "revision", error.to_string())
                 .hint("read it again, decide again, and send the new revision as If-Match")
+        }
+        HoldError::Unfinished => {
+            ApiError::conflict("job-unfinished", error.to_string()).hint("wait for its end, or cancel it")
         }
         HoldError::NothingHeld => ApiError::conflict("nothing-held", error.to_string())
             .hint("GET /holds lists what is held, with the sync that judged it last"),

@@ -3,7 +3,10 @@
 //! The table is the only way in: from it come the router, the check of the caller, which stands before the handler so
 //! that none can forget it, the OpenAPI document, and the test that calls every route as somebody who sees two subtrees.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -71,8 +74,8 @@ pub fn table() -> Vec<Route> {
         post("/jobs/{id}/release",          Owned,  "Let everything that a sync holds back become missing", holds::release_job).gives::<Vec<DecidedJson>>(200),
         post("/jobs/{id}/reject",           Owned,  "Let nothing that a sync holds back become missing", holds::reject_job).gives::<Vec<DecidedJson>>(200),
         get("/holds/{*path}",               Seen,   "What is proved to be absent and held back; in, below and together with an object, or everywhere", holds::list).gives::<HoldsJson>(200).queries(&holds::LIST_PARAMETERS),
-        post("/holds/{id}/release",         Owned,  "Let what a hold has become missing, where it is still absent", holds::release).gives::<DecidedJson>(200).revisioned(),
-        post("/holds/{id}/reject",          Owned,  "Let nothing of a hold become missing",            holds::reject).gives::<DecidedJson>(200).revisioned(),
+        post("/holds/{id}/release",         Owned,  "Let what a hold has become missing, where it is still absent", holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
+        post("/holds/{id}/reject",          Owned,  "Let nothing of a hold become missing",            holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
         get("/connectors",                  ADMIN,  "The connectors that are installed",               connectors::list).gives::<Vec<ConnectorJson>>(200),
         post("/verify",                     ADMIN,  "Check the store against its own rules",           operations::verify).gives::<Verified>(200),
         get("/healthz",                     Public, "The process runs",                                operations::healthz).gives::<Health>(200),
@@ -118,6 +121,8 @@ pub struct Route {
     pub status: u16,
     /// Body of success.
     pub response: Option<SchemaOf>,
+    /// The router's pattern, where rows share one.
+    shared: Option<&'static str>,
     handler: MethodRouter<ApiState>,
 }
 
@@ -155,6 +160,13 @@ impl Route {
     #[must_use]
     fn revisioned(mut self) -> Self {
         self.revisioned = true;
+        self
+    }
+
+    /// The router cannot tell it from another row of this pattern: they share a handler, which reads the rest.
+    #[must_use]
+    fn at(mut self, pattern: &'static str) -> Self {
+        self.shared = Some(pattern);
         self
     }
 
@@ -200,6 +212,7 @@ where
         revisioned: false,
         status: 200,
         response: None,
+        shared: None,
         handler,
     }
 }
@@ -243,8 +256,12 @@ fn delete<H: Handler<T, ApiState>, T: 'static>(
 /// The router of the table.
 pub(super) fn mount(state: &ApiState) -> Router<ApiState> {
     let mut router = Router::new();
+    let mut shared = BTreeSet::new();
     for route in table() {
-        for path in route.paths() {
+        if route.shared.is_some_and(|pattern| !shared.insert((route.method.to_string(), pattern))) {
+            continue;
+        }
+        for path in route.shared.map_or_else(|| route.paths(), |pattern| vec![pattern]) {
             let gate = Gate { state: state.clone(), access: route.access, parameters: route.parameters(path) };
             router = router.route(path, route.handler.clone().layer(from_fn_with_state(gate, guard)));
         }

@@ -108,7 +108,8 @@ fn lines(changes: &[Value]) -> String {
                 || change["jobId"].as_str().map_or_else(|| "-".to_owned(), |id| format!("job {id}")),
                 str::to_owned,
             );
-            vec![text("at"), text("kind"), path_of(&change["objectPath"]), what(change), by]
+            let kind = if change["applied"] == "held" { format!("{} (held)", text("kind")) } else { text("kind") };
+            vec![text("at"), kind, path_of(&change["objectPath"]), what(change), by]
         })
         .collect();
     table::layout(&["AT", "WHAT", "OBJECT", "BEFORE → AFTER", "BY"], &rows)

@@ -6,6 +6,8 @@
 
 mod keep;
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use redb::ReadableTable as _;
 
@@ -15,7 +17,7 @@ use super::{
     connections,
     fault::{Fault, Stop},
     jobs, queue,
-    records::{decode, encode, micros, time},
+    records::{JobRow, decode, encode, micros, time},
     tables::{Rows, WriteRows},
     tree,
     view::Lens,
@@ -35,6 +37,9 @@ pub(super) use keep::{
 
 /// Objects that one transaction decides about; few in tests, so that these see more than one.
 const AT_ONCE: usize = if cfg!(test) { 3 } else { 2_000 };
+
+/// Held objects that are looked at to find out whether a hold reaches into a container.
+const LOOKED_AT: usize = 5_000;
 
 /// An object that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +72,9 @@ pub enum HoldError {
     /// A later sync has judged it again.
     #[error("a later sync has replaced the hold: it is at revision {0}")]
     Revision(u64),
+    /// The sync that judges it has not ended: more may be held than was seen.
+    #[error("the sync that judges it has not ended")]
+    Unfinished,
     /// Nothing is held any more whose latest sync is this job.
     #[error("nothing of this sync is held, or a later one has replaced it, or it is decided already")]
     NothingHeld,
@@ -96,7 +104,8 @@ impl Db {
                 let lineage = tree::lineage(rows, hold.scope.as_u128())?.unwrap_or_default();
                 let object = chain.as_ref().and_then(|chain| chain.last()).map(|node| node.id);
                 let is_below = object.is_none_or(|object| lineage.iter().any(|node| node.id == object));
-                if is_below || around == Some(id) {
+                let is_above = chain.as_ref().is_some_and(|c| c.iter().any(|node| node.id == hold.scope.as_u128()));
+                if is_below || around == Some(id) || (is_above && may_reach(rows, id, object)?) {
                     found.push(hold);
                 }
             }
@@ -150,6 +159,7 @@ impl Db {
                 if revision.is_some_and(|seen| seen != hold.revision) {
                     return Err(Stop::Refused(HoldError::Revision(hold.revision)));
                 }
+                has_ended(queue::job(rows, hold.job.as_u128())?.as_ref())?;
                 let row = DecidedRow { decision, by: by.as_deref().cloned(), at: micros(now) };
                 Ok(decide(rows, hold, &row)?)
             })
@@ -175,6 +185,7 @@ impl Db {
                 if !jobs::sees(rows, &lens, &job)? {
                     return Err(Stop::Refused(HoldError::NotFound));
                 }
+                has_ended(Some(&job))?;
                 let row = DecidedRow { decision, by: by.as_deref().cloned(), at: micros(now) };
                 let mut done = Vec::new();
                 for hold in of_job(rows, id)? {
@@ -207,6 +218,11 @@ impl Db {
     }
 }
 
+fn has_ended(job: Option<&JobRow>) -> Result<(), Stop<HoldError>> {
+    let is_unfinished = job.is_some_and(|job| !job.state().is_final());
+    if is_unfinished { Err(Stop::Refused(HoldError::Unfinished)) } else { Ok(()) }
+}
+
 /// A hold that the caller sees and nobody has decided about.
 pub(super) fn visible(rows: &impl Rows, lens: &Lens, id: u128) -> Result<Option<Hold>, Fault> {
     let Some(row) = row(rows, id)? else { return Ok(None) };
@@ -215,6 +231,24 @@ pub(super) fn visible(rows: &impl Rows, lens: &Lens, id: u128) -> Result<Option<
     }
     let Some(chain) = tree::lineage(rows, row.scope)? else { return Ok(None) };
     if lens.of(&chain) == Visible::Whole { row.hold(rows, id) } else { Ok(None) }
+}
+
+/// Whether a hold has something below an object; where it has so much that looking takes long, it is taken to.
+fn may_reach(rows: &impl Rows, hold: u128, object: Option<u128>) -> Result<bool, Fault> {
+    let mut looked = HashSet::new();
+    for (n, row) in rows.held().range((hold, 0)..=(hold, u128::MAX))?.enumerate() {
+        let parent = decode::<HeldRow>(row?.1.value())?.place.parent;
+        if n >= LOOKED_AT {
+            return Ok(true);
+        }
+        if looked.insert(parent) {
+            let lineage = tree::lineage(rows, parent)?.unwrap_or_default();
+            if lineage.iter().any(|node| Some(node.id) == object) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// A held object where it is now; none where it is deleted.

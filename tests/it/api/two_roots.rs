@@ -157,7 +157,7 @@ async fn about_objects(scene: &Scene, method: &Method, prefix: &str, access: Acc
 
 async fn plain(scene: &Scene, method: &Method, path: &str, body: &Value) {
     match path {
-        "/jobs/{id}" | "/jobs/{id}/cancel" | "/jobs/{id}/changes" => {
+        "/jobs/{id}" | "/jobs/{id}/cancel" | "/jobs/{id}/changes" | "/jobs/{id}/release" | "/jobs/{id}/reject" => {
             let answer = scene.call(method, &path.replace("{id}", &scene.hidden_job), body).await;
             assert_eq!(answer.status, 404, "{path}: {}", answer.text);
         }
@@ -168,6 +168,11 @@ async fn plain(scene: &Scene, method: &Method, path: &str, body: &Value) {
         "/jobs/events" => {
             // The stream of everything has no end; its own test reads it.
             let answer = scene.call(method, &format!("{path}?jobId={}", scene.hidden_job), body).await;
+            assert_eq!(answer.status, 404, "{path}: {}", answer.text);
+        }
+        // Holds are tested with something held; here nothing is.
+        "/holds/{id}/release" | "/holds/{id}/reject" => {
+            let answer = scene.call(method, &path.replace("{id}", &scene.hidden_job), body).await;
             assert_eq!(answer.status, 404, "{path}: {}", answer.text);
         }
         "/jobs" | "/jobs/search" | "/jobs/summary" => {

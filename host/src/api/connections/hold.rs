@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// When absences are held back. What is left out stays as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HoldInput {
     /// More than this share of what is known below a container is held: from 0, which holds everything, to 1, where the
@@ -21,6 +21,19 @@ pub(super) struct HoldInput {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<u32>")]
     confirm_after: Option<Option<u32>>,
+}
+
+/// When absences are held back, as it is.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "HoldRule")]
+pub(super) struct HoldRuleJson {
+    /// More than this share of what is known below a container is held.
+    share: f64,
+    /// Where fewer are known the share says nothing.
+    minimum: u64,
+    /// After so many scheduled syncs with the very same result it is believed; null: never.
+    confirm_after: Option<u32>,
 }
 
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<u32>>, D::Error> {
@@ -47,8 +60,8 @@ pub(super) fn over(change: Option<Option<HoldInput>>, stored: HoldRule) -> Resul
     })
 }
 
-impl From<&HoldRule> for HoldInput {
+impl From<&HoldRule> for HoldRuleJson {
     fn from(rule: &HoldRule) -> Self {
-        Self { share: Some(rule.share.as_f64()), minimum: Some(rule.minimum), confirm_after: Some(rule.confirm_after) }
+        Self { share: rule.share.as_f64(), minimum: rule.minimum, confirm_after: rule.confirm_after }
     }
 }

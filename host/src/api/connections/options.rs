@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    hold::{self, HoldInput},
+    hold::{self, HoldInput, HoldRuleJson},
     payload::Warning,
     schedule::{self, ScheduleInput},
 };
@@ -78,7 +78,7 @@ pub(super) struct OptionsJson {
     /// When it is synced by itself.
     schedule: ScheduleInput,
     /// When what vanished at once is held back.
-    hold: HoldInput,
+    hold: HoldRuleJson,
 }
 
 /// A pattern as it is written: an array of globs, or one text.
@@ -183,7 +183,7 @@ impl From<&ConnectionOptions> for OptionsJson {
             exclude: shown(options.filter.exclude()),
             columns_max_age: options.columns_max_age.map(|age| age.as_secs()),
             schedule: ScheduleInput::from(&options.schedule),
-            hold: HoldInput::from(&options.hold),
+            hold: HoldRuleJson::from(&options.hold),
         }
     }
 }

@@ -119,6 +119,8 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Marku
                     None => "until the next sync",
                     Some(age) => { "for " (format::duration(SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX))) }
                 } } }
+            div { dt title="Of what is known below a container; also every child of one, and what vanishes as another role" {
+                "Held back" } dd { "more than " (connection.options.hold.share.to_string()) " of " (format::count(connection.options.hold.minimum)) " or more" } }
             div { dt { "Impersonation" } dd { "Off" } }
             div { dt { "Project workspaces" } dd { "Off" } }
         }

@@ -1,9 +1,10 @@
 //! What is held, inside a transaction: each object in at most one hold, each hold with at least one object, and the indexes
 //! by which both are found.
 
+use std::collections::BTreeMap;
+
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 use super::super::{
     fault::Fault,

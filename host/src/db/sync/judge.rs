@@ -132,7 +132,7 @@ impl Ledger<'_, '_> {
         for (id, absent) in self.some_absent()? {
             self.rows.absent.remove((self.job_id, id))?;
             let Some(chain) = holds::still_absent(self.rows, &self.filter, id, &absent.place)? else { continue };
-            if wider.holds(self.rows, &chain)? {
+            if wider.holds(self.rows, chain.iter().map(|node| node.id))? {
                 held += 1;
                 continue;
             }

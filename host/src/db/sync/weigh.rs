@@ -42,11 +42,10 @@ impl Wider {
         Self { object, known: HashMap::new() }
     }
 
-    /// Whether the last object of a chain, or one above it, is in a hold that only a person, or a sync of a wider scope,
-    /// decides about.
-    pub(super) fn holds(&mut self, rows: &impl Rows, chain: &[Node]) -> Result<bool, Fault> {
-        for node in chain {
-            if let Some(hold) = holds::of_object(rows, node.id)?
+    /// Whether one of these objects is in a hold that only a person, or a sync of a wider scope, decides about.
+    pub(super) fn holds(&mut self, rows: &impl Rows, ids: impl Iterator<Item = u128>) -> Result<bool, Fault> {
+        for id in ids {
+            if let Some(hold) = holds::of_object(rows, id)?
                 && self.is_left_alone(rows, hold)?
             {
                 return Ok(true);
@@ -134,13 +133,12 @@ impl<R: Rows> Scale<'_, R> {
         let Some(way) = way.filter(|_| above.status != RemoteStatus::Excluded && !above.is_unproven) else {
             return Ok(None);
         };
-        let mut chain = above.chain.clone();
         let mut leaves = Leaves { rows: self.rows, filter: self.filter, others: false };
         // What lies in a container that is absent too is counted with that one.
         let is_counted = above.status == RemoteStatus::Present && !above.is_absent;
         let weight = if is_counted { leaves.of(id, &row, &way, u64::MAX)? } else { 0 };
-        chain.push(Node { id, row });
-        if self.wider.holds(self.rows, &chain)? {
+        let lineage = above.chain.iter().map(|node| node.id).chain([id]);
+        if self.wider.holds(self.rows, lineage)? {
             return Ok(None);
         }
         for node in &above.chain {

@@ -455,6 +455,10 @@ async fn a_kill_at_any_step_of_a_judgement_changes_nothing_about_it() {
             while let Some(task) = tasks.pop() {
                 let advanced = world.platform.advance(&world.db, claimed.claim, &task, now).await;
                 let is_judging = task.work == Work::Judge;
+                for hold in holds(&world).await {
+                    let early = world.db.decide_hold(&Sight::All, hold.id, None, Decision::Release, now).await;
+                    assert!(matches!(early, Err(HoldError::Unfinished)), "{early:?}");
+                }
                 tasks.extend(advanced.task);
                 tasks.extend(advanced.added);
                 judged += usize::from(is_judging);
