@@ -104,8 +104,9 @@ impl Drive {
         let id = claimed.claim.job;
         let Some(sync) = self.model.jobs.get_mut(&id) else { return Err("a job that nobody knows".into()) };
         sync.has_begun = true;
-        if let Some(left) = self.left.remove(&id) {
-            ensure(left == claimed.tasks, || format!("left were {left:?}, and claimed are {:?}", claimed.tasks))?;
+        let left = self.left.remove(&id);
+        if let Some(left) = &left {
+            ensure(*left == claimed.tasks, || format!("left were {left:?}, and claimed are {:?}", claimed.tasks))?;
         }
         let object = sync.object;
         let scope = self.model.scope(object);
@@ -115,8 +116,12 @@ impl Drive {
             let overlap = self.model.chain(other).contains(&object) || self.model.chain(object).contains(&other);
             ensure(!overlap, || "two syncs of one subtree run".into())?;
         }
-        let all: Vec<Id> = self.model.items.keys().copied().collect();
-        let witnesses = all.into_iter().filter(|id| *id != ROOT && self.is_witnessed(*id)).collect();
+        let mut witnesses: BTreeSet<Id> = BTreeSet::new();
+        // What was there before the host was killed, and in between, nobody has watched.
+        if left.is_none() {
+            let all = self.model.items.keys().filter(|id| **id != ROOT && self.is_witnessed(**id));
+            witnesses.extend(all);
+        }
         self.running.insert(id, Running { claim: claimed.claim, tasks: claimed.tasks, witnesses });
         Ok(true)
     }
