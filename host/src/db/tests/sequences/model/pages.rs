@@ -81,7 +81,8 @@ impl Sync {
 
     pub(in super::super) fn begin_again(&mut self) {
         if self.has_begun {
-            let counts = self.counts;
+            // What it held back is judged anew.
+            let counts = Counts { held: 0, ..self.counts };
             *self = Self { has_begun: true, counts, ..Self::new(self.object, self.force) };
         }
     }
