@@ -79,6 +79,13 @@ impl Sync {
         Self { object, force, ..Self::default() }
     }
 
+    /// Nothing was proved: what was seen is dropped.
+    fn leave_open(&mut self, container: Id) {
+        self.doubted.remove(&container);
+        self.twice.remove(&container);
+        self.seen.retain(|(parent, _)| *parent != container);
+    }
+
     pub(in super::super) fn begin_again(&mut self) {
         if self.has_begun {
             // What it held back is judged anew.
@@ -200,8 +207,8 @@ impl Model {
     ) -> Follows {
         let Some(container) = self.at(&text(scope)) else { return Follows::default() };
         let work = |model: &mut Self, here: &mut Here<'_>| {
-            let is_doubted = here.sync.doubted.remove(&container);
-            if !is_doubted || here.sync.unproven.contains(&container) {
+            if !here.sync.doubted.contains(&container) || here.sync.unproven.contains(&container) {
+                here.sync.leave_open(container);
                 return;
             }
             let is_absent = |name: &String| {
@@ -232,7 +239,7 @@ impl Model {
             if is_listing {
                 sync.unproven.insert(container);
             } else {
-                sync.doubted.remove(&container);
+                sync.leave_open(container);
             }
         }
     }
@@ -301,8 +308,7 @@ impl Model {
         let contradicts = here.sync.twice.get(&container).is_some_and(|(before, since)| !before.is_subset(since));
         if second_look && contradicts {
             // The second listing lacks what the first one had: neither proves anything.
-            here.sync.doubted.remove(&container);
-            here.sync.twice.remove(&container);
+            here.sync.leave_open(container);
         } else if second_look || unseen.is_empty() {
             self.close(here.sync, container, &unseen);
         } else {
