@@ -321,7 +321,8 @@ impl Walk<'_> {
     ) -> Result<(), Fault> {
         // Of what has another name and nothing below it, nothing is read.
         let name = path.last().map_or("", String::as_str);
-        if !self.page.is_named(name) && !(self.search.recursive && self.has_children(id)?) {
+        let may_match = self.page.is_named(name) || self.search.recursive && self.has_children(id)?;
+        if !may_match {
             return Ok(());
         }
         let Some(row) = tree::object(self.rows, id)? else { return Ok(()) };

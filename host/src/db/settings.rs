@@ -18,7 +18,7 @@ use crate::model::{
     diff::What,
     id::BulkId,
     job::{Job, JobType, Trigger},
-    object::ObjectView,
+    object::{ObjectView, RemoteStatus},
     settings::{Overrides, SettingsChange},
     sight::{Sight, Visible},
 };
@@ -171,7 +171,13 @@ fn apply(
         changes::append(rows, commit, vec![Noted::new(node.id, What::Settings { before, after })])?;
     }
     let standing = Standing::of(rows, &chain, &filter)?;
-    let becomes_active = change.is_active.is_some() && standing.active() && (!was_active || below.overrides > 0);
+    let may_enable = if standing.active() {
+        !was_active || below.overrides > 0
+    } else {
+        // Below a status that a person gave, one of a sync yields to the new one, and that may have been a disabling one.
+        standing.remote_status == RemoteStatus::Present && below.enabling > 0
+    };
+    let becomes_active = change.is_active.is_some() && may_enable;
     let group = groups::open(rows, &JobType::SettingsChange, Trigger::Settings, &chain, now)?;
     let job = if becomes_active {
         let request = jobs::request(rows, &chain, sight, false)?;

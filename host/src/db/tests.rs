@@ -17,6 +17,7 @@ mod polling;
 mod reading;
 mod retention;
 mod schedules;
+mod sequences;
 mod settings;
 mod soundness;
 mod turns;

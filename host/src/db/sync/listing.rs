@@ -193,7 +193,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Whether this job has closed the container since it began: one that had to begin again lists everything anew.
-    fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
+    pub(super) fn is_closed(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
         let listed = self.listed_row(container, namespace)?;
         let began = self.job.started_at.unwrap_or(i64::MIN);
         Ok(listed.is_some_and(|listed| listed.job == self.job_id && listed.at >= began))

@@ -205,8 +205,7 @@ impl Ledger<'_, '_> {
             return Ok(false);
         }
         // Closed in this job: whatever is present in it was seen, or is proved to be absent.
-        let listed = self.listed_row(parent, &row.namespace)?;
-        let is_closed = listed.is_some_and(|listed| listed.job == self.job_id);
+        let is_closed = self.is_closed(parent, &row.namespace)?;
         Ok(row.mark() == RemoteStatus::Present && is_closed && !self.is_absent(id)?)
     }
 

@@ -178,6 +178,10 @@ impl Ledger<'_, '_> {
             self.put_columns(id, None)?;
             self.put_columns(new, Some(&columns))?;
         }
+        // Both are marked so; the renamed one until it is delivered, in a moment.
+        if let Some(why) = self.exclusion(id)? {
+            self.put_exclusion(new, Some(&why))?;
+        }
         self.link(new, &row)?;
         self.put_overrides(new, &own)?;
         self.put_object(new, &row)?;

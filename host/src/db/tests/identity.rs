@@ -4,8 +4,10 @@ use super::{
     super::{objects::Search, settings::Mode},
     World, at, enabled,
     platform::Platform,
+    update_of,
 };
 use crate::model::{
+    filter::Exclusion,
     object::RemoteStatus,
     settings::{NewChildren, SettingsChange},
     sight::Sight,
@@ -123,6 +125,42 @@ async fn a_table_renamed_away_before_a_new_one_of_its_name_keeps_its_id() {
         assert_eq!(world.get("K/cat/s1").await.child_count, 8);
         assert!(job.object_errors.is_empty() && job.counts.missing.is_empty(), "{job:?}");
     }
+}
+
+#[tokio::test]
+async fn a_new_table_of_an_old_name_that_is_left_out_says_why() {
+    let mut world = world("replaced-left-out").await;
+    let before = world.get("K/cat/s1/b").await;
+    world.platform.page_size = 1;
+    world.platform.rename("cat/s1/b", "cat/s1/b_old");
+    world.platform.add("cat/s1/b", "new:int");
+    world.platform.left_out.insert("cat/s1/b".into(), "a share".into());
+    world.sync("K").await;
+    let (old, new) = (world.get("K/cat/s1/b_old").await, world.get("K/cat/s1/b").await);
+    assert_eq!((old.id, old.remote_status, old.exclusion), (before.id, RemoteStatus::Present, None));
+    assert_eq!(new.exclusion, Some(Exclusion::Connector("a share".into())));
+}
+
+#[tokio::test]
+async fn what_a_sync_saw_before_it_began_again_holds_up_no_rename() {
+    let mut world = world("again").await;
+    let before = world.get("K/cat/s1/a").await;
+    let now = world.now();
+    world.db.enqueue_sync(&Sight::All, &at("K"), false, now).await.expect("enqueue");
+    let claimed = world.db.claim_job(now).await.expect("claim").expect("job");
+    let (claim, mut tasks) = (claimed.claim, claimed.tasks);
+    while let Some(task) = tasks.pop() {
+        let advanced = world.platform.advance(&world.db, claim, &task, now).await;
+        tasks.extend(advanced.task);
+        tasks.extend(advanced.added);
+    }
+    // Everything is listed when the connection is changed, and the sync has to list it anew.
+    let now = world.now();
+    world.db.update_connection(world.connection.id, update_of(&world.connection), None, now).await.expect("update");
+    world.platform.rename("cat/s1/a", "cat/s2/a");
+    let job = world.run().await.pop().expect("job");
+    assert_eq!(world.get("K/cat/s2/a").await.id, before.id);
+    assert!(job.object_errors.is_empty() && job.counts.missing.is_empty(), "{job:?}");
 }
 
 #[tokio::test]

@@ -114,9 +114,10 @@ async fn figures() {
         println!("--- {}", if is_writing { "while pages are written" } else { "nothing else runs" });
         let db = world.db.clone();
         // Pages of 200 tables each, as a sync that finds new ones writes them.
-        let pages = tokio::spawn(async move {
+        let mut tasks = tokio::task::JoinSet::new();
+        let pages = async move {
             let mut times = Vec::new();
-            while is_writing {
+            loop {
                 let n = times.len();
                 let from = per_schema + n / SCHEMAS * 200;
                 let begun = Instant::now();
@@ -124,7 +125,10 @@ async fn figures() {
                 times.push(begun.elapsed());
                 tell_every(&times);
             }
-        });
+        };
+        if is_writing {
+            tasks.spawn(pages);
+        }
         let schema = Search { root: Some(at("K/DB1/SCHEMA_101")), size: 50, ..Search::default() };
         ask(&world, "children", schema.clone(), 200, 4).await;
         ask(&world, "children, from the end", Search { descending: true, ..schema.clone() }, 200, 2).await;
@@ -158,7 +162,7 @@ async fn figures() {
         }
         tell("toggle the connection", toggles);
         println!("memory {} MB, at most {} MB", memory("VmRSS"), memory("VmHWM"));
-        pages.abort();
+        tasks.abort_all();
     }
 }
 

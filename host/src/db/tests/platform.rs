@@ -133,7 +133,7 @@ impl Platform {
         thing.fingerprint = Some(fingerprint);
     }
 
-    fn children(&self, scope: &str) -> Vec<String> {
+    pub(super) fn children(&self, scope: &str) -> Vec<String> {
         let depth = scope.split('/').filter(|name| !name.is_empty()).count();
         let below = if scope.is_empty() { String::new() } else { format!("{scope}/") };
         self.things

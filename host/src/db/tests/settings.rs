@@ -91,3 +91,20 @@ async fn a_change_that_somebody_else_was_faster_with_is_refused() {
     let refused = world.db.change_settings(&only, &at("K/c"), active(None), None, Mode::Apply, now).await;
     assert!(matches!(refused, Err(SettingsError::NotFound)));
 }
+
+#[tokio::test]
+async fn what_a_disabling_above_enables_is_fetched() {
+    let mut world = world("disabling").await;
+    // What is new begins as the connection is, which is disabled.
+    let rule = SettingsChange { is_active: Some(Some(false)), new_children: Some(Some(NewChildren::Inherit)) };
+    set(&mut world, "K", rule, Mode::Apply).await;
+    set(&mut world, "K/c", active(Some(true)), Mode::Apply).await;
+    world.platform.add("c/s3/a", "id:int");
+    world.sync("K").await;
+    assert!(!world.get("K/c/s3/a").await.active);
+    // The sync's status yields to a later one above it; what it inherits then is the catalog's.
+    let outcome = set(&mut world, "K", active(Some(false)), Mode::Apply).await;
+    assert!(world.get("K/c/s3/a").await.active && outcome.job.is_some());
+    world.run().await;
+    assert!(world.get("K/c/s3/a").await.columns_known);
+}
