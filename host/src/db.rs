@@ -52,6 +52,7 @@ mod tests;
 use std::{
     path::Path,
     sync::{Arc, Weak},
+    time::Duration,
 };
 
 use redb::{Builder, Database, ReadableDatabase as _, ReadableTable as _, backends::InMemoryBackend};
@@ -153,6 +154,11 @@ impl Db {
 
     /// One transaction makes the tables, migrates, and voids old claims: after a crash it is simply done again.
     fn start(database: Database) -> Result<Self, Fault> {
+        Self::start_grouping(database, writer::GROUP)
+    }
+
+    /// The same with groups of another length.
+    fn start_grouping(database: Database, group: Duration) -> Result<Self, Fault> {
         let incarnation = Incarnation::generate();
         let transaction = database.begin_write()?;
         let connections = {
@@ -167,7 +173,7 @@ impl Db {
         let names = Arc::new(Names::start().map_err(redb::Error::Io)?);
         names.gather(&database, connections);
         let closed = CancellationToken::new().drop_guard();
-        let (writer, queues) = Writer::new();
+        let (writer, queues) = Writer::new(group);
         let shared = Arc::new(Shared { database, incarnation, jobs_changed: Arc::default(), writer, names, closed });
         queues.start(Arc::downgrade(&shared)).map_err(redb::Error::Io)?;
         Ok(Self { shared, by: None })

@@ -22,31 +22,47 @@ impl Process {
         std::fs::write(&key, ADMIN_KEY)?;
         let config = dir.join("wharfinger.toml");
         std::fs::write(&config, "[egress]\nallow_cidrs = [\"127.0.0.0/8\"]\nallow_insecure_http = true\n")?;
-        let port = free_port()?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
-        command
-            .args(["serve", "--config"])
-            .arg(config)
-            .arg("--data-dir")
-            .arg(dir.join("data"))
-            .args(["--listen", &format!("127.0.0.1:{port}")])
-            .env("WHARFINGER_ADMIN_KEY_FILE", key);
-        Self::spawn(command, dir, port).await
+        let command = |port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_host"));
+            command
+                .args(["serve", "--config"])
+                .arg(&config)
+                .arg("--data-dir")
+                .arg(dir.join("data"))
+                .args(["--listen", &format!("127.0.0.1:{port}")])
+                .env("WHARFINGER_ADMIN_KEY_FILE", &key);
+            command
+        };
+        Self::spawn(command, dir).await
     }
 
     /// The same with one of the bundled connectors, which takes a third of the time.
     pub(crate) async fn start_with_databricks(dir: &Path) -> anyhow::Result<Self> {
-        let port = free_port()?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_databricks-host"));
-        command.arg(dir).arg(format!("127.0.0.1:{port}"));
-        Self::spawn(command, dir, port).await
+        let command = |port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_databricks-host"));
+            command.arg(dir).arg(format!("127.0.0.1:{port}"));
+            command
+        };
+        Self::spawn(command, dir).await
     }
 
-    async fn spawn(mut command: Command, dir: &Path, port: u16) -> anyhow::Result<Self> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().context("start the host")?;
-        let process = Self { child, client: Client::new(format!("http://127.0.0.1:{port}"), Some(ADMIN_KEY.into())) };
+    async fn spawn(command: impl Fn(u16) -> Command, dir: &Path) -> anyhow::Result<Self> {
+        let start = || -> anyhow::Result<Self> {
+            let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;
+            let port = free_port()?;
+            let mut command = command(port);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+            let child = command.spawn().context("start the host")?;
+            Ok(Self { child, client: Client::new(format!("http://127.0.0.1:{port}"), Some(ADMIN_KEY.into())) })
+        };
+        let mut process = start()?;
+        let mut starts = 1;
         for _ in 0..3000 {
+            // Somebody else may have taken the port before the host did.
+            if starts < 4 && process.child.try_wait()?.is_some() {
+                process = start()?;
+                starts += 1;
+            }
             if process.client.get("/readyz").await.is_ok_and(|answer| answer.status == 200) {
                 return Ok(process);
             }

@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
+use super::table;
 use crate::{
     config::{ClientConfig, environment},
     model::path::ObjectPath,
@@ -180,7 +181,7 @@ pub(super) fn progress(job: &Value) -> String {
     let n = |pointer: &str| job.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     let state = job["state"].as_str().unwrap_or("?");
     if let Some(kind @ ("settingsChange" | "objectSyncGroup")) = job["jobType"].as_str() {
-        return format!("{} {state}: {kind}", path_of(&job["objectPath"]));
+        return table::shown(&format!("{} {state}: {kind}", path_of(&job["objectPath"])));
     }
     let objects = match n("/progress/totalObjects") {
         total if total > 0 && !has_ended(job) => format!("{} of about {total}", n("/progress/objects")),
@@ -200,7 +201,7 @@ pub(super) fn progress(job: &Value) -> String {
     if let Some(message) = job.pointer("/output/error/message").and_then(Value::as_str) {
         line.push_str(&format!(" ({message})"));
     }
-    line
+    table::shown(&line)
 }
 
 /// A JSON path as people read and type it.

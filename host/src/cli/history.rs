@@ -61,19 +61,16 @@ pub(super) async fn explain(api: &Api, path: &ObjectPath, output: Output) -> any
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(Exit::Done);
     }
-    for part in ["status", "newChildren", "remote"] {
+    for part in ["status", "newChildren", "remote", "held"] {
         if let Some(reason) = answer[part]["reason"].as_str() {
-            println!("{reason}");
+            println!("{}", table::shown(reason));
         }
     }
     for listing in answer["listings"].as_array().into_iter().flatten() {
         let text = |name: &str| listing[name].as_str().unwrap_or("-").to_owned();
-        println!(
-            "Last listed completely: {} at {}, {}.",
-            path_of(&listing["containerPath"]),
-            text("at"),
-            text("basis")
-        );
+        let place = path_of(&listing["containerPath"]);
+        let line = format!("Last listed completely: {place} at {}, {}.", text("at"), text("basis"));
+        println!("{}", table::shown(&line));
     }
     Ok(Exit::Done)
 }
@@ -108,7 +105,8 @@ async fn all(api: &Api, url: &str, mut cursor: Option<String>) -> Result<(Vec<Va
 pub(super) fn difference(changes: &[Value]) -> String {
     let text = |change: &Value, name: &str| change[name].as_str().unwrap_or("-").to_owned();
     let row = |change: &Value| {
-        vec![text(change, "kind"), text(change, "objectType"), path_of(&change["objectPath"]), what(change)]
+        let kind = if change["wouldHold"] == true { "held".to_owned() } else { text(change, "kind") };
+        vec![kind, text(change, "objectType"), path_of(&change["objectPath"]), what(change)]
     };
     table::layout(&["WOULD BE", "TYPE", "OBJECT", "BEFORE → AFTER"], &changes.iter().map(row).collect::<Vec<_>>())
 }

@@ -46,7 +46,8 @@ pub(super) async fn decide(api: &Api, job: &str, verb: &str) -> anyhow::Result<E
         let left = decided["left"].as_u64().unwrap_or_default();
         let rest = if left > 0 { format!("; {left} are still to be done") } else { String::new() };
         let what = if verb == "release" { "released" } else { "rejected" };
-        println!("{}: {what}: {}{rest}", path_of(&hold["objectPath"]), counts(hold));
+        let line = format!("{}: {what}: {}{rest}", path_of(&hold["objectPath"]), counts(hold));
+        println!("{}", table::shown(&line));
     }
     Ok(Exit::Done)
 }

@@ -30,7 +30,7 @@ use super::{
 };
 
 /// How long the work of jobs is grouped into one transaction.
-const GROUP: Duration = Duration::from_millis(20);
+pub(super) const GROUP: Duration = Duration::from_millis(20);
 
 /// How many operations of people in a row go before work of jobs that waits.
 const PATIENCE: usize = 16;
@@ -50,6 +50,8 @@ pub(super) struct Queues {
     jobs: mpsc::Receiver<Box<dyn Operation>>,
     /// Operations of people since the last work of jobs.
     in_a_row: usize,
+    /// How long work of jobs is grouped.
+    group: Duration,
 }
 
 /// What is done in a write transaction, and who waits for it.
@@ -93,10 +95,10 @@ where
 
 impl Writer {
     /// The queues of a writer that is not started yet.
-    pub(super) fn new() -> (Self, Queues) {
+    pub(super) fn new(group: Duration) -> (Self, Queues) {
         let (people, for_people) = mpsc::channel(WAITING.0);
         let (jobs, for_jobs) = mpsc::channel(WAITING.1);
-        (Self { people, jobs }, Queues { people: for_people, jobs: for_jobs, in_a_row: 0 })
+        (Self { people, jobs }, Queues { people: for_people, jobs: for_jobs, in_a_row: 0, group })
     }
 
     /// Does something for people, before all work of jobs.
@@ -156,7 +158,7 @@ impl Queues {
         let mut members = vec![first];
         let begun = Instant::now();
         let more = || {
-            let goes_on = !is_of_people && self.people.is_empty() && begun.elapsed() < GROUP;
+            let goes_on = !is_of_people && self.people.is_empty() && begun.elapsed() < self.group;
             if goes_on { self.jobs.try_recv().ok() } else { None }
         };
         if together(&store, &mut members, more) || members.len() == 1 {

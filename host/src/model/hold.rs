@@ -172,6 +172,19 @@ pub fn cause(
     }
 }
 
+/// The same where what tripped lies above `path`, which is all that whoever asked for the sync may know of.
+#[must_use]
+pub fn cause_within(it: &Weighed, path: &ObjectPath, leaves: &str, basis: Option<&Rebased>) -> String {
+    let Weighed { known, vanished, .. } = it;
+    let told = format!(
+        "{vanished} of {known} known {leaves} in {path} would be gone, too large a part of what is known above"
+    );
+    match basis {
+        Some(Rebased { was, is }) => format!("{told}; it was listed as {is} instead of {was}"),
+        None => told,
+    }
+}
+
 /// What a sync found to be too much.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {

@@ -217,7 +217,8 @@ impl Ledger {
                 self.changing_options = false;
                 match outcome {
                     Outcome::Done(answer) => {
-                        ensure!(answer["options"] == options, "{options} became {}", answer["options"]);
+                        let is = chosen(&answer["options"]);
+                        ensure!(is == options, "{options} became {is}");
                         self.options = vec![options];
                     }
                     // Somebody else's change was faster.
@@ -305,4 +306,13 @@ impl Ledger {
         let first = self.objects.get(id);
         std::iter::successors(first, |known| known.parent.as_ref().and_then(|parent| self.objects.get(parent)))
     }
+}
+
+/// Of a connection's options those that the drivers change.
+pub(super) fn chosen(options: &Value) -> Value {
+    let mut options = options.clone();
+    if let Some(options) = options.as_object_mut() {
+        options.remove("hold");
+    }
+    options
 }

@@ -8,7 +8,7 @@ use wharfinger_tests::Client;
 
 use super::{
     LAKE, POND, driver,
-    ledger::{Deleted, Known, Ledger, Own},
+    ledger::{Deleted, Known, Ledger, Own, chosen},
 };
 
 /// Syncs that may wait: more are not asked for.
@@ -132,7 +132,7 @@ async fn objects(ledger: &mut Ledger, client: &Client) -> anyhow::Result<()> {
 
 async fn options(ledger: &mut Ledger, client: &Client) -> anyhow::Result<()> {
     let answer = client.get(&format!("/data/connection/{LAKE}")).await?.expect(200)?;
-    let options = answer.json["options"].clone();
+    let options = chosen(&answer.json["options"]);
     if !ledger.options.is_empty() {
         ensure!(ledger.options.contains(&options), "acknowledged {:?}, and there is {options}", ledger.options);
     }

@@ -8,7 +8,7 @@ use crate::{
     api::objects::OverridesJson,
     db::feed::Feed,
     model::{
-        change::{BeforeAfter, ChangeKind, Entry, Values},
+        change::{Applied, BeforeAfter, ChangeKind, Entry, Values},
         column::{Column, ColumnChanges},
         connection::Actor,
         diff::{FactChange, What},
@@ -61,6 +61,9 @@ struct ChangeJson {
     /// `yes`: the inventory has it; `no`: a dry run found that a sync would make it; `held`: it was proved and not believed,
     /// somebody decides.
     applied: &'static str,
+    /// Of a dry run: a sync would find it and hold it back.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    would_hold: bool,
     #[schemars(with = "String")]
     object_id: ObjectId,
     /// Where it was right after the change; null where nobody knows any more.
@@ -176,6 +179,7 @@ impl From<Entry> for ChangeJson {
             at: entry.at,
             kind: ChangeKind::of(&entry.what).as_str(),
             applied: entry.applied.as_str(),
+            would_hold: entry.applied == Applied::WouldHold,
             object_id: entry.object,
             object_path: entry.path,
             object_type: entry.object_type,

@@ -12,8 +12,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct HoldInput {
-    /// More than this share of what is known below a container is held: from 0, which holds everything, to 1, where the
-    /// share holds nothing. Default 0.2.
+    /// More than this share of what is known below a container is held: from 0, which holds everything, to 1, which
+    /// holds nothing, and to a millionth. Default 0.2.
     share: Option<f64>,
     /// Where fewer are known the share says nothing. Default 50.
     minimum: Option<u64>,

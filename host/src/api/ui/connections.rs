@@ -152,6 +152,7 @@ fn health(doing: &Doing) -> Markup {
             (jobs::progress(job))
         } @else if let Some(job) = &doing.last {
             @match (job.state, &job.error) {
+                (JobState::Completed, _) if !job.holds.is_empty() => a href=(links::job(job.id)) { (badges::held()) },
                 (JobState::Completed, _) if job.counts.errors == 0 => span.badge.good { "Healthy" },
                 (JobState::Completed, _) => a.badge.warn href=(links::job(job.id)) {
                     (format::counted(job.counts.errors, "error", "errors"))

@@ -57,7 +57,7 @@ pub(super) async fn banners(state: &ApiState, visitor: &Visitor, holds: Vec<Hold
 fn view(listed: &[Listed], more: usize, now: Timestamp) -> Markup {
     html! {
         @for it in listed { (banner(it, now)) }
-        @if more > 0 { p.hint { "And " (format::counted(more as u64, "hold", "holds")) " more further down." } }
+        @if more > 0 { p.hint { "And " (format::counted(more as u64, "hold", "holds")) " more, at what lies below." } }
     }
 }
 
@@ -68,7 +68,8 @@ fn banner(it: &Listed, now: Timestamp) -> Markup {
             strong { "Held: " (text::prose(&hold.cause)) }
             p {
                 (counts(hold)) " below " a href=(links::object(hold.scope)) { (text::path(hold.path.segments())) }
-                " count as present until somebody decides. Found by "
+                @if hold.objects() == 1 { " counts" } @else { " count" }
+                " as present until somebody decides. Found by "
                 a href=(links::job(hold.job)) { "this sync" } " " (format::time(hold.updated_at, now)) "."
             }
             @if !hold.hints.is_empty() {
@@ -156,10 +157,11 @@ async fn decide(
     posted: Posted,
     decision: Decision,
 ) -> Result<Response, ApiError> {
-    let revision = posted.field("revision").parse().ok();
+    let revision =
+        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
     let caller = &posted.visitor.caller;
     let db = state.db.by(caller.actor());
-    let done = db.decide_hold(caller.sight(), hold_id(&id)?, revision, decision, state.clock.now()).await;
+    let done = db.decide_hold(caller.sight(), hold_id(&id)?, Some(revision), decision, state.clock.now()).await;
     let done = done.map_err(refused)?;
     Ok(Redirect::to(&links::object(done.hold.scope)).into_response())
 }
@@ -178,8 +180,10 @@ fn question(hold: &Hold, decision: Decision, visitor: &Visitor) -> Markup {
             div.notice.warn {
                 p { (text::prose(&hold.cause)) "." }
                 @match decision {
-                    Decision::Release => p { (counts(hold)) " are marked missing, with all that lies in them: they are disabled,"
-                        " and keep their settings, owners and history. What is found again comes back by itself." },
+                    Decision::Release => p { (counts(hold))
+                        @if hold.objects() == 1 { " becomes" } @else { " become" }
+                        " missing, and so does all that lies below: disabled, with settings, owners and history kept."
+                        " What is found again comes back by itself." },
                     Decision::Reject => p { "Nothing is marked. The next sync that finds the same holds it again: give back the"
                         " grant before it." },
                 }
@@ -252,7 +256,7 @@ mod tests {
     #[test]
     fn the_question_carries_the_revision_and_says_what_follows() {
         let release = question(&hold(), Decision::Release, &sample::visitor()).into_string();
-        assert!(release.contains("value=\"3\"") && release.contains("are marked missing"), "{release}");
+        assert!(release.contains("value=\"3\"") && release.contains(" missing, and so does all"), "{release}");
         assert!(release.contains("name=\"token\"") && release.contains("/release"), "{release}");
         let reject = question(&hold(), Decision::Reject, &sample::visitor()).into_string();
         assert!(reject.contains("Nothing is marked") && reject.contains("/reject"), "{reject}");

@@ -96,7 +96,7 @@ pub(super) fn view(job: &Job, parts: &[Job], visitor: &Visitor, now: Timestamp) 
                 }
             }
             @if let Some(found) = job.found { (dry_run(job, found)) }
-            @if job.counts.held > 0 && job.holds.is_empty() {
+            @if job.counts.held > 0 && job.holds.is_empty() && !job.job_type.is_dry_run() {
                 p.notice { "This sync held back " (format::counted(job.counts.held, "object", "objects"))
                     ". Since then that was decided, judged by a later sync, or belongs to a hold of a wider one." }
             }
@@ -120,8 +120,8 @@ fn dry_run(job: &Job, found: u64) -> Markup {
                 "."
             }
             @for it in &job.would_hold {
-                p { strong { (badges::held()) " It would be held back in or below " (text::path(&it.path.0)) ": " } (it.cause) }
-                @for hint in &it.hints { p.hint { (hint) } }
+                p { (badges::held()) " It would hold something back: " (text::prose(&it.cause)) "." }
+                @for hint in &it.hints { p.hint { (text::prose(hint)) } }
             }
         }
     }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::model::{
     filter::{Filter, Way},
-    hold::{HoldRule, Rebased, Trip, Verdict, Weighed, cause, trips},
+    hold::{HoldRule, Rebased, Trip, Verdict, Weighed, cause, cause_within, trips},
     id::ObjectId,
     job::Trigger,
     object::{Kind, RemoteStatus},
@@ -78,6 +78,13 @@ struct Tally {
     rebased_below: Option<Rebased>,
     /// Whether anything but tables has vanished.
     others: bool,
+}
+
+impl Tally {
+    /// What people call what has vanished.
+    fn leaves(&self) -> &'static str {
+        if self.others { "objects" } else { "tables" }
+    }
 }
 
 /// A container in which something is absent.
@@ -169,8 +176,7 @@ impl<R: Rows> Scale<'_, R> {
                 for node in &chain {
                     is_absent |= rows.absent().get((self.job_id, node.id))?.is_some();
                 }
-                let names = chain.iter().skip(1).map(|node| node.row.name.as_str());
-                let way = names.into_iter().try_fold(self.filter.top(), |way, name| self.filter.below(&way, name));
+                let way = self.way(&chain);
                 let status = tree::remote_status(&chain, self.filter);
                 let is_unproven = rows.unproven().get((self.job_id, parent))?.is_some();
                 Some(Rc::new(Above { chain, way, status, is_absent, is_unproven }))
@@ -203,15 +209,24 @@ impl<R: Rows> Scale<'_, R> {
             if rule.confirm_after.is_some_and(|enough| equal_syncs >= enough) {
                 continue;
             }
-            let leaves = if tally.others { "objects" } else { "tables" };
-            let below = tally.rebased_below.as_ref();
+            let (it, cause) = if scope == id {
+                let below = tally.rebased_below.as_ref();
+                let cause = cause(trip, rule, &weighed, &tree::path_of(chain)?, tally.leaves(), below);
+                (weighed, cause)
+            } else {
+                let tally = tallies.get(&scope).unwrap_or(tally);
+                let it = self.within(&scope_chain, tallies.get(&scope))?;
+                let basis = tally.rebased.as_ref().or(tally.rebased_below.as_ref());
+                let cause = cause_within(&it, &tree::path_of(&scope_chain)?, tally.leaves(), basis);
+                (it, cause)
+            };
             verdicts.push(Verdict {
                 scope: ObjectId::from_u128(scope),
                 path: tree::remote_path_of(&scope_chain)?,
-                cause: cause(trip, rule, &weighed, &tree::path_of(chain)?, leaves, below),
+                cause,
                 hints: Vec::new(),
-                known: weighed.known,
-                vanished: weighed.vanished,
+                known: it.known,
+                vanished: it.vanished,
                 equal_syncs,
             });
         }
@@ -220,9 +235,7 @@ impl<R: Rows> Scale<'_, R> {
 
     fn weigh(&self, rule: &HoldRule, chain: &[Node], tally: &Tally) -> Result<Option<(Trip, Weighed)>, Fault> {
         let Some(last) = chain.last() else { return Ok(None) };
-        let names = chain.iter().skip(1).map(|node| node.row.name.as_str());
-        let way = names.into_iter().try_fold(self.filter.top(), |way, name| self.filter.below(&way, name));
-        let (Some(way), RemoteStatus::Present) = (way, tree::remote_status(chain, self.filter)) else {
+        let (Some(way), RemoteStatus::Present) = (self.way(chain), tree::remote_status(chain, self.filter)) else {
             return Ok(None);
         };
         let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
@@ -236,6 +249,25 @@ impl<R: Rows> Scale<'_, R> {
         let Some(trip) = trips(rule, &it) else { return Ok(None) };
         it.known = leaves.below(last.id, &way, u64::MAX)?;
         Ok(Some((trip, it)))
+    }
+
+    /// What has vanished of an object below what tripped, which may be a single table.
+    fn within(&self, chain: &[Node], tally: Option<&Tally>) -> Result<Weighed, Fault> {
+        let (Some(last), Some(tally)) = (chain.last(), tally) else {
+            return Ok(Weighed { known: 1, vanished: 1, ..Weighed::default() });
+        };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
+        let known = match self.way(chain) {
+            Some(way) => leaves.below(last.id, &way, u64::MAX)?,
+            None => tally.vanished,
+        };
+        Ok(Weighed { known, vanished: tally.vanished, ..Weighed::default() })
+    }
+
+    /// What the patterns may still say of what lies in the last object of a chain; none where they leave it out.
+    fn way(&self, chain: &[Node]) -> Option<Way> {
+        let mut names = chain.iter().skip(1).map(|node| node.row.name.as_str());
+        names.try_fold(self.filter.top(), |way, name| self.filter.below(&way, name))
     }
 
     /// Scheduled syncs, this one included, that have found the very same absent as is held in a scope.
