@@ -161,7 +161,7 @@ impl Db {
                 }
                 has_ended(queue::job(rows, hold.job.as_u128())?.as_ref())?;
                 let row = DecidedRow { decision, by: by.as_deref().cloned(), at: micros(now) };
-                Ok(decide(rows, hold, &row)?)
+                Ok(decide(rows, hold, &row, AT_ONCE)?)
             })
             .await?;
         self.ring();
@@ -187,10 +187,12 @@ impl Db {
                 }
                 has_ended(Some(&job))?;
                 let row = DecidedRow { decision, by: by.as_deref().cloned(), at: micros(now) };
-                let mut done = Vec::new();
+                let (mut done, mut room) = (Vec::new(), AT_ONCE);
                 for hold in of_job(rows, id)? {
                     if let Some(hold) = visible(rows, &lens, hold)? {
-                        done.push(decide(rows, hold, &row)?);
+                        let objects = usize::try_from(hold.objects()).unwrap_or(usize::MAX);
+                        done.push(decide(rows, hold, &row, room)?);
+                        room = room.saturating_sub(objects);
                     }
                 }
                 if done.is_empty() { Err(Stop::Refused(HoldError::NothingHeld)) } else { Ok(done) }
@@ -207,7 +209,7 @@ impl Db {
         if idle {
             return Ok(false);
         }
-        self.write("carry out decisions about holds", move |rows| {
+        self.work("carry out decisions about holds", move |rows| {
             let first = rows.decided.first()?.map(|row| row.0.value());
             if let Some(hold) = first {
                 carry_out(rows, hold, limit.max(1))?;
@@ -263,13 +265,15 @@ pub(super) fn held_object(rows: &impl Rows, id: u128) -> Result<Option<HeldObjec
     }))
 }
 
-/// Records a decision, and carries out the beginning.
-fn decide(rows: &mut WriteRows<'_>, hold: Hold, decided: &DecidedRow) -> Result<Decided, Fault> {
+/// Records a decision, and carries out the beginning, about at most `limit` objects.
+fn decide(rows: &mut WriteRows<'_>, hold: Hold, decided: &DecidedRow, limit: usize) -> Result<Decided, Fault> {
     let id = hold.id.as_u128();
     rows.decided.insert(id, encode(decided)?.as_slice())?;
     // From here on a sync of the scope that holds something begins a new one.
     rows.scope_holds.remove(hold.scope.as_u128())?;
-    carry_out(rows, id, AT_ONCE)?;
+    if limit > 0 {
+        carry_out(rows, id, limit)?;
+    }
     let left = row(rows, id)?.map_or(0, |row| row.counts.values().sum());
     Ok(Decided { hold, left })
 }
@@ -291,13 +295,23 @@ fn carry_out(rows: &mut WriteRows<'_>, hold: u128, limit: usize) -> Result<(), F
         })
         .collect::<Result<_, Fault>>()?;
     let filter = connections::filter(rows, hold_row.connection)?;
+    let mut running = queue::active_of(rows, hold_row.connection)?;
+    running.extend(queue::waiting(rows)?);
     let mut gone = Vec::new();
     for (object, held) in some {
-        if decided.decision == Decision::Release
-            && let Some(chain) = still_absent(rows, &filter, object, &held.place)?
-        {
-            rows.trusted.remove((held.place.parent, held.place.namespace.as_str()))?;
-            gone.extend(chain.into_iter().last());
+        match decided.decision {
+            Decision::Release => {
+                if let Some(chain) = still_absent(rows, &filter, object, &held.place)? {
+                    rows.trusted.remove((held.place.parent, held.place.namespace.as_str()))?;
+                    gone.extend(chain.into_iter().last());
+                }
+            }
+            // A sync that left it alone because it was held must not believe it now.
+            Decision::Reject => {
+                for job in &running {
+                    rows.absent.remove((*job, object))?;
+                }
+            }
         }
         free(rows, object)?;
     }

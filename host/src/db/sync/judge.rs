@@ -136,6 +136,10 @@ impl Ledger<'_, '_> {
         let mut held = Vec::new();
         for (id, absent) in self.some_absent()? {
             self.rows.absent.remove((self.job_id, id))?;
+            // Distrusted after it was listed: this job proves nothing about it.
+            if self.rows.unproven.get((self.job_id, absent.place.parent))?.is_some() {
+                continue;
+            }
             let Some(chain) = holds::still_absent(self, &self.filter, id, &absent.place)? else { continue };
             if wider.holds(self.rows, chain.iter().map(|node| node.id))? {
                 held.push(id);

@@ -187,7 +187,7 @@ impl Ledger<'_, '_> {
             return self.leave_open(id, namespace).map(|_| ());
         }
         if second_look || unseen.is_empty() {
-            return self.close_container(id, namespace, &listing.basis, &unseen);
+            return self.close_container(id, namespace, &listing.basis, &unseen, !unseen.is_empty());
         }
         self.doubt(id, listing, &unseen)
     }
@@ -264,15 +264,17 @@ impl Ledger<'_, '_> {
     }
 
     /// Closes a container for this job: what was seen of it is not needed any more. What it proves to be absent is judged
-    /// when the job has nothing else left to do.
+    /// when the job has nothing else left to do. `is_doubted`: whether anything was not in the listing, proved or not: then
+    /// another basis is not trusted yet.
     fn close_container(
         &mut self,
         container: u128,
         namespace: &str,
         basis: &str,
         absent: &[(u128, ObjectRow)],
+        is_doubted: bool,
     ) -> Result<(), Fault> {
-        let rebased = if absent.is_empty() { None } else { self.rebased(container, namespace, basis)? };
+        let rebased = if is_doubted { self.rebased(container, namespace, basis)? } else { None };
         for (id, row) in absent {
             self.note_absent(*id, row, rebased.as_ref())?;
         }
@@ -300,16 +302,15 @@ impl Ledger<'_, '_> {
         if !is_proof {
             return self.leave_open(container, &namespace);
         }
-        let absent: HashSet<u128> = candidates
-            .iter()
-            .zip(presences)
-            .filter(|(_, presence)| **presence == Presence::Absent)
-            .map(|(id, _)| id.as_u128())
-            .collect();
+        let answers: HashMap<u128, &Presence> = candidates.iter().map(|id| id.as_u128()).zip(presences).collect();
         // Looked up again: what was moved or seen meanwhile is not a candidate any more.
         let mut unseen = self.unseen(&it, &namespace)?;
-        unseen.retain(|(id, _)| absent.contains(id));
-        self.close_container(container, &namespace, &basis, &unseen)?;
+        let is_doubted = !unseen.is_empty();
+        let is = |id: &u128, presence| answers.get(id).is_some_and(|answer| **answer == presence);
+        // What is there when it is asked for by name is seen: it is held no more.
+        self.placed.extend(unseen.iter().map(|(id, _)| *id).filter(|id| is(id, Presence::Present)));
+        unseen.retain(|(id, _)| is(id, Presence::Absent));
+        self.close_container(container, &namespace, &basis, &unseen, is_doubted)?;
         Ok(None)
     }
 

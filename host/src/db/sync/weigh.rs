@@ -60,8 +60,9 @@ impl Wider {
             return Ok(known);
         }
         let row = holds::row(rows, hold)?.ok_or(Fault::Broken("a hold that is not there"))?;
-        let lineage = tree::lineage(rows, row.scope)?.unwrap_or_default();
-        let is_covered = lineage.iter().any(|node| node.id == self.object);
+        // Where its scope is gone nobody else can decide about it.
+        let lineage = tree::lineage(rows, row.scope)?;
+        let is_covered = lineage.is_none_or(|chain| chain.iter().any(|node| node.id == self.object));
         let is_left_alone = !is_covered || holds::is_decided(rows, hold)?;
         self.known.insert(hold, is_left_alone);
         Ok(is_left_alone)
@@ -103,7 +104,8 @@ pub(super) fn weigh(rows: &impl Rows, job_id: u128, job: &JobRow) -> Result<Vec<
     let filter = connections::filter(rows, job.connection)?;
     let rule = holds::rule(rows, job.connection)?;
     let view = View { rows, draft_of: dry::is_dry(rows, job_id)?.then_some(job_id) };
-    let mut scale = Scale { view, filter: &filter, job_id, above: HashMap::new(), wider: Wider::of(job.object) };
+    let began = job.started_at.unwrap_or(i64::MAX);
+    let mut scale = Scale { view, began, filter: &filter, job_id, above: HashMap::new(), wider: Wider::of(job.object) };
     let mut tallies: HashMap<u128, Tally> = HashMap::new();
     let mut absences = Vec::new();
     for row in rows.absent().range((job_id, 0)..=(job_id, u128::MAX))? {
@@ -120,6 +122,7 @@ pub(super) fn weigh(rows: &impl Rows, job_id: u128, job: &JobRow) -> Result<Vec<
 struct Scale<'a, R> {
     view: View<'a, R>,
     filter: &'a Filter,
+    began: i64,
     job_id: u128,
     above: HashMap<u128, Option<Rc<Above>>>,
     wider: Wider,
@@ -142,14 +145,12 @@ impl<R: Rows> Scale<'_, R> {
         let Some(way) = way.filter(|_| above.status != RemoteStatus::Excluded && !above.is_unproven) else {
             return Ok(None);
         };
-        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, began: self.began, others: false };
         // What lies in a container that is absent too is counted with that one.
         let is_counted = above.status == RemoteStatus::Present && !above.is_absent;
         let weight = if is_counted { leaves.of(id, &row, &way, u64::MAX)? } else { 0 };
         let lineage = above.chain.iter().map(|node| node.id).chain([id]);
-        if self.wider.holds(self.view.rows, lineage)? {
-            return Ok(None);
-        }
+        let is_left_alone = self.wider.holds(self.view.rows, lineage)?;
         for node in &above.chain {
             let tally = tallies.entry(node.id).or_default();
             tally.vanished += weight;
@@ -161,7 +162,8 @@ impl<R: Rows> Scale<'_, R> {
                 tally.rebased_below = tally.rebased_below.take().or_else(|| absent.rebased.clone());
             }
         }
-        Ok(Some(above))
+        // It is gone as others are, and somebody else decides about it.
+        Ok((!is_left_alone).then_some(above))
     }
 
     fn above(&mut self, parent: u128) -> Result<Option<Rc<Above>>, Fault> {
@@ -238,7 +240,7 @@ impl<R: Rows> Scale<'_, R> {
         let (Some(way), RemoteStatus::Present) = (self.way(chain), tree::remote_status(chain, self.filter)) else {
             return Ok(None);
         };
-        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, began: self.began, others: false };
         let mut it = Weighed {
             known: leaves.below(last.id, &way, rule.enough(tally.vanished))?,
             vanished: tally.vanished,
@@ -256,7 +258,7 @@ impl<R: Rows> Scale<'_, R> {
         let (Some(last), Some(tally)) = (chain.last(), tally) else {
             return Ok(Weighed { known: 1, vanished: 1, ..Weighed::default() });
         };
-        let mut leaves = Leaves { view: self.view, filter: self.filter, others: false };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, began: self.began, others: false };
         let known = match self.way(chain) {
             Some(way) => leaves.below(last.id, &way, u64::MAX)?,
             None => tally.vanished,
@@ -309,6 +311,8 @@ fn containers(absences: &[(u128, Rc<Above>)]) -> impl Iterator<Item = &[Node]> {
 struct Leaves<'a, R> {
     view: View<'a, R>,
     filter: &'a Filter,
+    /// When the job began: what it has found itself was not known, or as many new ones would hide what is gone.
+    began: i64,
     /// Whether anything but tables was counted.
     others: bool,
 }
@@ -352,7 +356,8 @@ impl<R: Rows> Leaves<'_, R> {
     }
 
     fn present(&self, id: u128, above: &Way) -> Result<Option<(ObjectRow, Way)>, Fault> {
-        let row = tree::object(&self.view, id)?.filter(|row| row.mark() == RemoteStatus::Present);
+        let is_known = |row: &ObjectRow| row.mark() == RemoteStatus::Present && row.created_at < self.began;
+        let row = tree::object(&self.view, id)?.filter(is_known);
         Ok(row.and_then(|row| self.filter.below(above, &row.name).map(|way| (row, way))))
     }
 }

@@ -67,7 +67,7 @@ pub(super) struct Item {
 /// The inventory of one connection, and its jobs.
 pub(super) struct Model {
     pub(super) items: BTreeMap<Id, Item>,
-    next: Id,
+    pub(super) next: Id,
     /// Counts what happens.
     pub(super) tick: u64,
     pub(super) remote_ids_unique: bool,

@@ -102,8 +102,12 @@ impl Drive {
             return ensure(!waits, || "a job waits, and none is claimed".into()).map(|()| false);
         };
         let id = claimed.claim.job;
+        let next_id = self.model.next;
         let Some(sync) = self.model.jobs.get_mut(&id) else { return Err("a job that nobody knows".into()) };
         sync.has_begun = true;
+        if sync.first_new == 0 {
+            sync.first_new = next_id;
+        }
         let left = self.left.remove(&id);
         if let Some(left) = &left {
             ensure(*left == claimed.tasks, || format!("left were {left:?}, and claimed are {:?}", claimed.tasks))?;

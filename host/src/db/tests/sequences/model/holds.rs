@@ -44,37 +44,40 @@ impl Model {
 
     /// Whether an object is in a hold that a sync of another object does not decide about: one of a wider scope, or beside it.
     fn is_left_alone(&self, sync: &Sync, id: Id) -> bool {
-        let is_covered = |scope: Id| self.items.contains_key(&scope) && self.chain(scope).contains(&sync.object);
+        let is_covered = |scope: Id| !self.items.contains_key(&scope) || self.chain(scope).contains(&sync.object);
         self.chain(id).iter().any(|id| self.held.0.get(id).is_some_and(|(scope, _)| !is_covered(*scope)))
     }
 
-    fn is_known(&self, id: Id) -> bool {
-        self.items[&id].mark == Mark::Present && !self.leaves_out(&self.names(id))
+    /// Whether an object was there before the sync, as far as is known.
+    fn is_known(&self, sync: &Sync, id: Id) -> bool {
+        id < sync.first_new && self.items[&id].mark == Mark::Present && !self.leaves_out(&self.names(id))
     }
 
     /// Leaves of an object that is there: what holds nothing is one itself.
-    fn leaves(&self, id: Id) -> u64 {
-        let below = if self.items[&id].kind == Kind::Container { self.leaves_below(id) } else { 0 };
+    fn leaves(&self, sync: &Sync, id: Id) -> u64 {
+        let below = if self.items[&id].kind == Kind::Container { self.leaves_below(sync, id) } else { 0 };
         below.max(1)
     }
 
-    fn leaves_below(&self, id: Id) -> u64 {
-        self.children(id).into_iter().filter(|child| self.is_known(*child)).map(|child| self.leaves(child)).sum()
+    fn leaves_below(&self, sync: &Sync, id: Id) -> u64 {
+        let known = self.children(id).into_iter().filter(|child| self.is_known(sync, *child));
+        known.map(|child| self.leaves(sync, child)).sum()
     }
 
     /// In which scopes a sync found too much gone (D33): more than a share of the known leaves below any container, every
     /// child of one that had more than one, or anything after a changed basis. What is wide decides for what lies in it.
     pub(in super::super) fn weigh(&self, sync: &Sync) -> BTreeSet<Id> {
-        let weighs =
-            |(id, absence): &(&Id, &Absence)| self.is_still_absent(**id, absence) && !self.is_left_alone(sync, **id);
+        let weighs = |(id, absence): &(&Id, &Absence)| self.is_still_absent(**id, absence);
         let absent: BTreeMap<Id, &Absence> = sync.absent.iter().filter(weighs).map(|(id, it)| (*id, it)).collect();
         let weight = |id: Id| {
             let above = self.items[&id].parent.expect("a connection is never absent");
             let is_in_one = self.chain(above).iter().any(|above| sync.absent.contains_key(above));
-            if is_in_one || self.status(above) != Mark::Present { 0 } else { self.leaves(id) }
+            if is_in_one || self.status(above) != Mark::Present { 0 } else { self.leaves(sync, id) }
         };
         let above: BTreeSet<Id> =
             absent.keys().flat_map(|id| self.chain(*id)).filter(|id| !self.is_leaf(*id)).collect();
+        // What is gone weighs, whoever decides about it.
+        let is_ours = |id: &Id| !self.is_left_alone(sync, *id);
         let mut containers: Vec<Id> = above.into_iter().filter(|id| self.status(*id) == Mark::Present).collect();
         containers.sort_by_key(|id| self.chain(*id).len());
         let mut tripped: BTreeSet<Id> = BTreeSet::new();
@@ -85,13 +88,14 @@ impl Model {
             let is_child = |id: &Id| self.items[id].parent == Some(container);
             let vanished: u64 = absent.keys().filter(|id| is_in(id)).map(|id| weight(*id)).sum();
             let gone = absent.keys().filter(|id| is_child(id)).count();
-            let children = self.children(container).into_iter().filter(|id| self.is_known(*id)).count();
-            let known = self.leaves_below(container);
+            let children = self.children(container).into_iter().filter(|id| self.is_known(sync, *id)).count();
+            let known = self.leaves_below(sync, container);
             let is_rebased = absent.iter().any(|(id, absence)| is_child(id) && absence.2);
             let is_emptied = children > 1 && gone == children;
             let is_too_much = known >= self.hold_rule.minimum && vanished * 100 > known * self.hold_rule.share;
             let trips = is_rebased || is_emptied || is_too_much;
-            if trips && absent.keys().any(is_in) && !chain.iter().any(|id| tripped.contains(id)) {
+            if trips && absent.keys().any(|id| is_in(id) && is_ours(id)) && !chain.iter().any(|id| tripped.contains(id))
+            {
                 tripped.insert(container);
                 // Whoever may sync an object decides about it, and not about what lies above.
                 scopes.insert(if chain.contains(&sync.object) { container } else { sync.object });
@@ -137,18 +141,29 @@ impl Model {
         self.tick += 1;
         for id in self.holds().remove(&scope).unwrap_or_default() {
             let (_, absence) = self.held.0.remove(&id).expect("held");
-            if decision == Decision::Release && self.is_still_absent(id, &absence) {
-                self.believe(id, &absence);
+            match decision {
+                Decision::Release if self.is_still_absent(id, &absence) => self.believe(id, &absence),
+                Decision::Release => {}
+                // Nor does a sync believe it that left it alone.
+                Decision::Reject => self.jobs.values_mut().for_each(|sync| drop(sync.absent.remove(&id))),
             }
         }
     }
 
     /// What a complete listing and a second look did not have is absent; on which basis it was listed is remembered.
-    pub(in super::super) fn note_absent(&mut self, sync: &mut Sync, container: Id, ids: &[Id], is_whole_sync: bool) {
+    /// Another basis is not trusted yet where anything was doubted, proved or not.
+    pub(in super::super) fn note_absent(
+        &mut self,
+        sync: &mut Sync,
+        container: Id,
+        ids: &[Id],
+        is_doubted: bool,
+        is_whole_sync: bool,
+    ) {
         let basis = self.basis.clone();
         let item = self.items.get_mut(&container).expect("container");
         let was = item.trusted.clone().or_else(|| item.basis.clone());
-        let rebased = was.as_ref().filter(|was| **was != basis && !ids.is_empty()).cloned();
+        let rebased = was.as_ref().filter(|was| **was != basis && is_doubted).cloned();
         if is_whole_sync {
             item.trusted.clone_from(&rebased);
             item.basis = Some(basis);

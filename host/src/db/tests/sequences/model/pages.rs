@@ -17,6 +17,8 @@ pub(in super::super) struct Sync {
     pub(in super::super) force: bool,
     /// Whether it was ever claimed.
     pub(in super::super) has_begun: bool,
+    /// What it found itself is no older than this; 0 until it is claimed.
+    pub(in super::super) first_new: Id,
     /// Children that were seen in their container.
     pub(super) seen: BTreeSet<(Id, Id)>,
     /// Containers of whose listing a part failed.
@@ -211,12 +213,14 @@ impl Model {
                 here.sync.leave_open(container);
                 return;
             }
-            let is_absent = |name: &String| {
-                asked.iter().zip(answers).any(|(asked, answer)| asked == name && *answer == Presence::Absent)
+            let is = |name: &String, presence| {
+                asked.iter().zip(answers).any(|(asked, answer)| asked == name && *answer == presence)
             };
             let mut absent = model.unseen(here.sync, container);
-            absent.retain(|id| is_absent(&model.items[id].name));
-            model.close(here.sync, container, &absent);
+            let is_doubted = !absent.is_empty();
+            here.page.extend(absent.iter().filter(|id| is(&model.items[id].name, Presence::Present)));
+            absent.retain(|id| is(&model.items[id].name, Presence::Absent));
+            model.close(here.sync, container, &absent, is_doubted);
         };
         self.within(sync, work).1
     }
@@ -310,7 +314,7 @@ impl Model {
             // The second listing lacks what the first one had: neither proves anything.
             here.sync.leave_open(container);
         } else if second_look || unseen.is_empty() {
-            self.close(here.sync, container, &unseen);
+            self.close(here.sync, container, &unseen, !unseen.is_empty());
         } else {
             here.sync.doubted.insert(container);
             here.follows.doubted = unseen.iter().map(|id| self.items[id].name.clone()).collect();
@@ -319,10 +323,10 @@ impl Model {
     }
 
     /// A container is complete. What it proves to be absent is judged when the sync has nothing else left to do.
-    fn close(&mut self, sync: &mut Sync, container: Id, absent: &[Id]) {
+    fn close(&mut self, sync: &mut Sync, container: Id, absent: &[Id], is_doubted: bool) {
         sync.doubted.remove(&container);
         sync.twice.remove(&container);
-        self.note_absent(sync, container, absent, self.leaf(sync).is_none());
+        self.note_absent(sync, container, absent, is_doubted, self.leaf(sync).is_none());
         // A sync of one object says nothing about its siblings.
         if self.leaf(sync).is_none() {
             sync.closed.insert(container);
