@@ -345,6 +345,35 @@ impl<'a, 't> Ledger<'a, 't> {
         Ok(())
     }
 
+    /// Notes `other` as seen on each page that has seen `one`: the two were taken for one there.
+    pub(super) fn share_seen(&mut self, container: u128, namespace: &str, one: u128, other: u128) -> Result<(), Fault> {
+        let key = (container, namespace.to_owned());
+        if let Some(ids) = self.seen.get_mut(&key)
+            && ids.contains(&one)
+        {
+            ids.push(other);
+        }
+        if !self.seen_earlier(container, namespace)?.contains(&one) {
+            return Ok(());
+        }
+        if let Some(ids) = self.earlier.get_mut(&key) {
+            Rc::make_mut(ids).insert(other);
+        }
+        let mut shared = Vec::new();
+        let range = (self.job_id, container, namespace, 0)..=(self.job_id, container, namespace, u64::MAX);
+        for row in self.rows.seen.range(range)? {
+            let (key, packed) = row?;
+            let (chunks, _) = packed.value().as_chunks::<16>();
+            if chunks.contains(&one.to_be_bytes()) {
+                shared.push((key.value().3, [packed.value(), &other.to_be_bytes()].concat()));
+            }
+        }
+        for (page, packed) in shared {
+            self.rows.seen.insert((self.job_id, container, namespace, page), packed.as_slice())?;
+        }
+        Ok(())
+    }
+
     /// Writes what this page has seen, one row for each container. Must come before the page is counted.
     pub(super) fn write_seen(&mut self) -> Result<(), Fault> {
         for ((container, namespace), ids) in std::mem::take(&mut self.seen) {

@@ -223,7 +223,7 @@ impl Ledger<'_, '_> {
     }
 
     /// Whether a second listing does not have what the first one had: two that contradict each other, as where a grant is
-    /// lost during the walk, prove nothing.
+    /// lost during the walk, prove nothing. What is known to be elsewhere since is not lacking.
     fn lacks_more(&self, container: u128, namespace: &str) -> Result<bool, Fault> {
         let key = (self.job_id, container, namespace);
         let Some(begun) = self.rows.second_looks.get(key)?.map(|row| row.value()) else { return Ok(false) };
@@ -234,7 +234,13 @@ impl Ledger<'_, '_> {
             Some(last) => self.seen_on(container, namespace, 0..=last)?,
             None => HashSet::new(),
         };
-        Ok(!before.is_subset(&again))
+        for id in before.difference(&again) {
+            let row = tree::object(self, *id)?;
+            if row.is_none_or(|row| row.parent == Some(container) && row.namespace == namespace) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Children were not in a complete listing: they are looked for again before anything is said of them.

@@ -187,7 +187,9 @@ impl Ledger<'_, '_> {
         self.put_object(new, &row)?;
         self.pending.note(parent, Counters::default().with_itself(&own));
         *self.job.counts.added.entry(row.object_type.clone()).or_default() += 1;
-        self.see(parent, &row.namespace, new);
+        // What was seen at the place was this one.
+        self.placed.insert(new);
+        self.share_seen(parent, &row.namespace, id, new)?;
         self.note(new, What::Added);
         // Its own columns are to be read again.
         let mut renamed = tree::object(self, id)?.ok_or(Fault::Broken("a displaced object is gone"))?;

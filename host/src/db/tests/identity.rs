@@ -1,13 +1,14 @@
 //! What an object is after the platform has renamed, swapped or recreated it (D38).
 
 use super::{
-    super::{objects::Search, settings::Mode},
+    super::{jobs::JobEnd, objects::Search, settings::Mode},
     World, at, enabled,
     platform::Platform,
     update_of,
 };
 use crate::model::{
     filter::Exclusion,
+    job::{Job, Task, Work},
     object::RemoteStatus,
     settings::{NewChildren, SettingsChange},
     sight::Sight,
@@ -125,6 +126,68 @@ async fn a_table_renamed_away_before_a_new_one_of_its_name_keeps_its_id() {
         assert_eq!(world.get("K/cat/s1").await.child_count, 8);
         assert!(job.object_errors.is_empty() && job.counts.missing.is_empty(), "{job:?}");
     }
+}
+
+/// Syncs everything, and lists `cat/s2` only when `cat/s1` is about to be listed a second time, after so many pages of that.
+async fn sync_with_s2_late(world: &mut World, pages: usize, hides: Option<&str>) -> Job {
+    let now = world.now();
+    world.db.enqueue_sync(&Sight::All, &at("K"), true, now).await.expect("enqueue");
+    let claimed = world.db.claim_job(now).await.expect("claim").expect("job");
+    let (claim, mut tasks) = (claimed.claim, claimed.tasks);
+    let (mut done, mut is_listed) = (None, false);
+    while !tasks.is_empty() {
+        let is_late = |task: &Task| matches!(&task.work, Work::Read { partition, .. } if partition.id == "list cat/s2");
+        let again = |task: &Task| matches!(&task.work, Work::Read { second_look: true, .. });
+        if tasks.iter().any(again) {
+            done.get_or_insert(0);
+        }
+        let is_due = !is_listed && done == Some(pages);
+        let next = tasks.iter().rposition(|task| if is_due { is_late(task) } else { !is_late(task) }).unwrap_or(0);
+        let task = tasks.remove(next);
+        is_listed |= is_late(&task);
+        let advanced = world.platform.advance(&world.db, claim, &task, now).await;
+        if again(&task) {
+            done = done.map(|pages| pages + 1);
+        }
+        if is_listed {
+            world.platform.hidden.extend(hides.map(str::to_owned));
+        }
+        tasks.extend(advanced.task);
+        tasks.extend(advanced.added);
+    }
+    assert!(done >= Some(pages), "it was listed twice");
+    let job = world.db.end_job(claim, JobEnd::Completed, now).await.expect("end");
+    world.check().await;
+    job
+}
+
+#[tokio::test]
+async fn a_table_found_to_be_renamed_while_its_schema_is_listed_again_holds_up_no_absence() {
+    for pages in 0..=2 {
+        let mut world = world("replaced-twice").await;
+        let before = world.get("K/cat/s1/b").await;
+        world.platform.rename("cat/s1/b", "cat/s2/b");
+        world.platform.add("cat/s1/b", "new:int");
+        world.platform.drop_thing("cat/s1/c");
+        let job = sync_with_s2_late(&mut world, pages, None).await;
+        assert_eq!(world.get("K/cat/s2/b").await.id, before.id);
+        assert_ne!(world.get("K/cat/s1/b").await.id, before.id);
+        assert_eq!(world.get("K/cat/s1/c").await.remote_status, RemoteStatus::Missing, "after {pages} pages");
+        assert_eq!(job.counts.missing.get("table"), Some(&1));
+        assert!(job.object_errors.is_empty(), "{:?}", job.object_errors);
+    }
+}
+
+#[tokio::test]
+async fn a_new_table_of_an_old_name_that_a_second_listing_lacks_proves_nothing() {
+    let mut world = world("replaced-hidden").await;
+    world.platform.rename("cat/s1/b", "cat/s2/b");
+    world.platform.add("cat/s1/b", "new:int");
+    world.platform.drop_thing("cat/s1/c");
+    let job = sync_with_s2_late(&mut world, 0, Some("cat/s1/b")).await;
+    assert_eq!(world.get("K/cat/s1/c").await.remote_status, RemoteStatus::Present);
+    let codes: Vec<&str> = job.object_errors.iter().map(|error| error.code.as_str()).collect();
+    assert_eq!(codes, ["not-confirmed"]);
 }
 
 #[tokio::test]

@@ -147,7 +147,8 @@ impl Model {
         here.page.remove(&id);
         here.sync.counts.added += 1;
         self.happens(new, "added");
-        self.see(here, new);
+        here.page.insert(new);
+        here.sync.share_seen(parent, id, new);
         Some(id)
     }
 

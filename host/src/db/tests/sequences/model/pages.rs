@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Id, Mark, Model, holds::Absence, names};
+use super::{Id, Item, Mark, Model, holds::Absence, names};
 use crate::model::{
     object::Kind,
     page::{Page, Partition, Presence},
@@ -86,6 +86,20 @@ impl Sync {
         self.doubted.remove(&container);
         self.twice.remove(&container);
         self.seen.retain(|(parent, _)| *parent != container);
+    }
+
+    /// What saw one child of a container saw the other: they were taken for one.
+    pub(super) fn share_seen(&mut self, container: Id, one: Id, other: Id) {
+        if self.seen.contains(&(container, one)) {
+            self.seen.insert((container, other));
+        }
+        if let Some((before, since)) = self.twice.get_mut(&container) {
+            for ids in [before, since] {
+                if ids.contains(&one) {
+                    ids.insert(other);
+                }
+            }
+        }
     }
 
     pub(in super::super) fn begin_again(&mut self) {
@@ -309,7 +323,10 @@ impl Model {
             return;
         }
         let unseen = self.unseen(here.sync, container);
-        let contradicts = here.sync.twice.get(&container).is_some_and(|(before, since)| !before.is_subset(since));
+        // What is known to be elsewhere since contradicts nothing.
+        let stands_here = |id| self.items.get(id).is_none_or(|it: &Item| it.parent == Some(container) && !it.aside);
+        let twice = here.sync.twice.get(&container);
+        let contradicts = twice.is_some_and(|(before, since)| before.difference(since).any(stands_here));
         if second_look && contradicts {
             // The second listing lacks what the first one had: neither proves anything.
             here.sync.leave_open(container);
