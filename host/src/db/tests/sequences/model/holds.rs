@@ -158,9 +158,9 @@ impl Model {
         container: Id,
         ids: &[Id],
         is_doubted: bool,
-        is_whole_sync: bool,
+        basis: String,
     ) {
-        let basis = self.basis.clone();
+        let is_whole_sync = self.leaf(sync).is_none();
         let item = self.items.get_mut(&container).expect("container");
         let was = item.trusted.clone().or_else(|| item.basis.clone());
         let rebased = was.as_ref().filter(|was| **was != basis && is_doubted).cloned();

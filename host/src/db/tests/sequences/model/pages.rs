@@ -23,8 +23,8 @@ pub(in super::super) struct Sync {
     pub(super) seen: BTreeSet<(Id, Id)>,
     /// Containers of whose listing a part failed.
     unproven: BTreeSet<Id>,
-    /// Containers of which something was not on any page, and is looked for again.
-    doubted: BTreeSet<Id>,
+    /// Containers of which something was not on any page, and is looked for again; and on which basis they were listed.
+    doubted: BTreeMap<Id, String>,
     /// Containers that are completely listed.
     pub(super) closed: BTreeSet<Id>,
     /// From where it moved objects.
@@ -223,7 +223,7 @@ impl Model {
     ) -> Follows {
         let Some(container) = self.at(&text(scope)) else { return Follows::default() };
         let work = |model: &mut Self, here: &mut Here<'_>| {
-            if !here.sync.doubted.contains(&container) || here.sync.unproven.contains(&container) {
+            if !here.sync.doubted.contains_key(&container) || here.sync.unproven.contains(&container) {
                 here.sync.leave_open(container);
                 return;
             }
@@ -234,7 +234,9 @@ impl Model {
             let is_doubted = !absent.is_empty();
             here.page.extend(absent.iter().filter(|id| is(&model.items[id].name, Presence::Present)));
             absent.retain(|id| is(&model.items[id].name, Presence::Absent));
-            model.close(here.sync, container, &absent, is_doubted);
+            // As whom it was listed, whoever answers now.
+            let basis = here.sync.doubted[&container].clone();
+            model.close(here.sync, container, &absent, is_doubted, basis);
         };
         self.within(sync, work).1
     }
@@ -319,7 +321,7 @@ impl Model {
         if !is_ours || is_left_out || !proves || !is_whole {
             return;
         }
-        if here.sync.doubted.contains(&container) != second_look {
+        if here.sync.doubted.contains_key(&container) != second_look {
             return;
         }
         let unseen = self.unseen(here.sync, container);
@@ -331,19 +333,19 @@ impl Model {
             // The second listing lacks what the first one had: neither proves anything.
             here.sync.leave_open(container);
         } else if second_look || unseen.is_empty() {
-            self.close(here.sync, container, &unseen, !unseen.is_empty());
+            self.close(here.sync, container, &unseen, !unseen.is_empty(), self.basis.clone());
         } else {
-            here.sync.doubted.insert(container);
+            here.sync.doubted.insert(container, self.basis.clone());
             here.follows.doubted = unseen.iter().map(|id| self.items[id].name.clone()).collect();
             here.follows.doubted.sort();
         }
     }
 
     /// A container is complete. What it proves to be absent is judged when the sync has nothing else left to do.
-    fn close(&mut self, sync: &mut Sync, container: Id, absent: &[Id], is_doubted: bool) {
+    fn close(&mut self, sync: &mut Sync, container: Id, absent: &[Id], is_doubted: bool, basis: String) {
         sync.doubted.remove(&container);
         sync.twice.remove(&container);
-        self.note_absent(sync, container, absent, is_doubted, self.leaf(sync).is_none());
+        self.note_absent(sync, container, absent, is_doubted, basis);
         // A sync of one object says nothing about its siblings.
         if self.leaf(sync).is_none() {
             sync.closed.insert(container);
