@@ -54,15 +54,24 @@ pub use descriptor::{Descriptor, Registration};
 pub use error::{CallError, ErrorCode};
 pub use limits::Limits;
 
-/// The connectors that are installed.
+/// The engine, and which connector serves what.
 #[derive(Clone)]
 pub struct Connectors {
     guests: Arc<Guests>,
     limits: Limits,
     /// Where secrets may go besides the connections' own origins.
     approved: Arc<[ApprovedOrigin]>,
-    /// By technology: the one that serves it now. Calls under way keep the one they began with.
-    installed: Arc<RwLock<BTreeMap<String, Arc<Connector>>>>,
+    /// Replaced as a whole. Calls under way keep the connector they began with.
+    serving: Arc<RwLock<Arc<Serving>>>,
+}
+
+/// Which connector serves what: one value, so that a swap is one step.
+#[derive(Clone, Default)]
+pub struct Serving {
+    /// By technology: what serves whoever has no other.
+    pub active: BTreeMap<String, Arc<Connector>>,
+    /// Connections that another version serves, because they pin it or try it for the others.
+    pub chosen: BTreeMap<ConnectionId, Arc<Connector>>,
 }
 
 /// One loaded connector.
@@ -127,7 +136,7 @@ impl Connectors {
 
     /// The engine, with other limits than the default.
     pub fn with_limits(limits: Limits) -> anyhow::Result<Self> {
-        Ok(Self { guests: Arc::new(Guests::new()?), limits, approved: Arc::default(), installed: Arc::default() })
+        Ok(Self { guests: Arc::new(Guests::new()?), limits, approved: Arc::default(), serving: Arc::default() })
     }
 
     /// The same with origins that connectors may name besides the connections' own.
@@ -144,28 +153,54 @@ impl Connectors {
         Ok(())
     }
 
-    /// Loads a component: audit, compile, describe. One of the same technology is replaced.
-    pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
+    /// Makes a component ready to be called: audit, compile, describe. It serves nothing yet.
+    pub async fn prepare(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
         let connector = Arc::new(loader::load(&self.guests, self.limits, bytes).await?);
         connector.descriptor.check_approved(&self.approved)?;
-        let technology = connector.descriptor.technology.to_string();
-        tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
-        self.installed.write().unwrap_or_else(PoisonError::into_inner).insert(technology, connector.clone());
         Ok(connector)
     }
 
-    /// All, by name.
+    /// Makes a component ready, and lets it serve its technology in the place of whatever does.
+    pub async fn load(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
+        let connector = self.prepare(bytes).await?;
+        let technology = connector.descriptor.technology.to_string();
+        tracing::info!(connector = %connector.label, technology, digest = connector.digest, "loaded a connector");
+        let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut serving).active.insert(technology, connector.clone());
+        drop(serving);
+        Ok(connector)
+    }
+
+    /// From now on these serve: the next call of every connection goes to them.
+    pub fn serve(&self, serving: Serving) {
+        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(serving);
+    }
+
+    /// What serves what at this moment.
+    #[must_use]
+    pub fn now(&self) -> Arc<Serving> {
+        self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What serves each technology, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Arc<Connector>> {
-        let mut all: Vec<_> = self.installed.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut all: Vec<_> = self.now().active.values().cloned().collect();
         all.sort_by(|a, b| a.descriptor.name.cmp(&b.descriptor.name));
         all
     }
 
-    /// The one that serves a technology.
+    /// What serves a technology where nothing else is chosen.
     #[must_use]
     pub fn by_technology(&self, technology: &Technology) -> Option<Arc<Connector>> {
-        self.installed.read().unwrap_or_else(PoisonError::into_inner).get(technology.as_str()).cloned()
+        self.now().active.get(technology.as_str()).cloned()
+    }
+
+    /// What serves a connection.
+    #[must_use]
+    pub fn of(&self, connection: ConnectionId, technology: &Technology) -> Option<Arc<Connector>> {
+        let serving = self.now();
+        serving.chosen.get(&connection).or_else(|| serving.active.get(technology.as_str())).cloned()
     }
 }
 

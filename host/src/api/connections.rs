@@ -196,7 +196,7 @@ async fn view(
 ) -> Result<Response, ApiError> {
     let object = state.db.object(caller.sight(), &ObjectRef::Id(connection.id.object())).await?;
     let object = object.ok_or_else(no_such_object)?;
-    let connector = state.connectors.by_technology(&connection.technology);
+    let connector = state.connectors.of(connection.id, &connection.technology);
     let etag = format!("\"{}\"", connection.revision);
     let body = ConnectionJson::new(connection, &object, connector.as_deref(), bulk, warnings, state.clock.now());
     Ok(([(header::ETAG, etag)], Json(body)).into_response())

@@ -121,7 +121,7 @@ async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), 
 /// Finds the connector and opens the connection's way out.
 async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped> {
     let technology = &claimed.connection.technology;
-    let connector = context.connectors.by_technology(technology).ok_or_else(|| {
+    let connector = context.connectors.of(claimed.connection.id, technology).ok_or_else(|| {
         failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
     })?;
     let (connection, session) = session(&context, &connector, claimed.connection.id).await?;

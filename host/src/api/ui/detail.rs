@@ -54,7 +54,7 @@ pub(super) async fn page(
     connection: &Connection,
     refusal: Option<&schedule::Refusal>,
 ) -> Result<Response, ApiError> {
-    let connector = state.connectors.by_technology(&connection.technology);
+    let connector = state.connectors.of(connection.id, &connection.technology);
     let facts = connector.as_deref().map(Facts::of);
     let now = state.clock.now();
     let content = html! {
