@@ -44,6 +44,7 @@ mod tables;
 mod tree;
 mod turns;
 mod view;
+mod work;
 mod writer;
 
 #[cfg(test)]

@@ -200,10 +200,22 @@ async fn people_release_and_reject_what_they_own_at_the_revision_that_they_saw()
         assert_eq!(host.client().post(path, &json!({})).await?.status, status, "{path}");
     }
 
-    // Rejected, nothing is marked, and the next sync holds it again.
+    // What is said in a body is not heard: it is refused.
     let second = second["id"].as_str().context("id")?;
+    for path in [release, format!("/jobs/{second}/release"), format!("/jobs/{second}/reject")] {
+        let answer = owner.post(&path, &json!({ "revision": 1 })).await?;
+        assert_eq!((answer.status.as_u16(), answer.code()), (400, "invalid-body"), "{path}: {}", answer.text);
+    }
+    let open = async || {
+        let summary = host.client().get("/jobs/summary").await?.expect(200)?;
+        anyhow::Ok(summary.json["connections"][0]["holds"].clone())
+    };
+    assert_eq!(open().await?, 1);
+
+    // Rejected, nothing is marked, and the next sync holds it again.
     host.client().post(&format!("/jobs/{second}/reject"), &json!({})).await?.expect(200)?;
     assert!(holds(host.client(), "").await?.is_empty());
+    assert_eq!(open().await?, 0);
     host.client().sync(KEY).await?;
     let hold = holds(&owner, "").await?.remove(0);
     let release = format!("/holds/{}/release", hold["id"].as_str().context("id")?);

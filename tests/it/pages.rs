@@ -419,6 +419,14 @@ async fn who_only_looks_on_can_do_nothing_but_leave() -> anyhow::Result<()> {
         assert!(refused.text.contains("or owning the object"), "{action}: {}", refused.text);
     }
     assert_eq!(connection_id(&host).await?, id, "it is still there");
+    // Nor is anything offered.
+    for path in ["/ui/connections".to_owned(), format!("/ui/object/{id}")] {
+        let (looked_on, managed) = (browser.get(&path).await?, Browser::signed_in(&host).await?.get(&path).await?);
+        for action in ["sync", "delete"] {
+            let link = format!("/{action}\"");
+            assert!(managed.text.contains(&link) && !looked_on.text.contains(&link), "{path}: {action}");
+        }
+    }
     let out = browser.submit("/ui/jobs", "/ui/logout", &[]).await?;
     assert!(out.header("set-cookie").contains("Max-Age=0"), "{}", out.text);
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{
     Json,
     extract::{Path, State},
+    http::Uri,
 };
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use super::{
     ApiState,
     caller::Caller,
     error::ApiError,
-    input::{IfMatch, MaybeTarget, Query},
+    input::{Body, IfMatch, MaybeTarget, Nothing, Query},
     objects::no_such_object,
 };
 use crate::{
@@ -178,6 +179,15 @@ pub(super) async fn list(
     Ok(Json(HoldsJson { hits, count }))
 }
 
+/// What the end of a URL asks to be made of what is held.
+pub(super) fn decision(word: &str) -> Result<Decision, ApiError> {
+    match word {
+        "release" => Ok(Decision::Release),
+        "reject" => Ok(Decision::Reject),
+        _ => Err(ApiError::not_found("there is no such route").hint("/docs lists all routes")),
+    }
+}
+
 /// Lets what a hold has become missing where it is still absent, or lets nothing of it. The router cannot tell an id from
 /// the beginning of an object's path, so both come here, and the verb is read at the end.
 pub(super) async fn decide(
@@ -185,42 +195,25 @@ pub(super) async fn decide(
     caller: Caller,
     Path(rest): Path<String>,
     IfMatch(revision): IfMatch,
+    _: Body<Nothing>,
 ) -> Result<Json<DecidedJson>, ApiError> {
-    let (id, decision) = match rest.rsplit_once('/') {
-        Some((id, "release")) => (id, Decision::Release),
-        Some((id, "reject")) => (id, Decision::Reject),
-        _ => return Err(ApiError::not_found("there is no such route").hint("/docs lists all routes")),
-    };
+    let (id, verb) = rest.rsplit_once('/').unwrap_or_default();
+    let decision = decision(verb)?;
     let id = id.parse().map_err(|error| ApiError::bad_request("invalid-id", format!("the hold's id is {error}")))?;
     let db = state.db.by(caller.actor());
     let done = db.decide_hold(caller.sight(), id, revision, decision, state.clock.now()).await.map_err(refused)?;
     Ok(Json(DecidedJson::of(decision, done)))
 }
 
-/// Releases everything that a sync holds back.
-pub(super) async fn release_job(
-    state: State<ApiState>,
-    caller: Caller,
-    id: Path<String>,
-) -> Result<Json<Vec<DecidedJson>>, ApiError> {
-    decide_job(state, caller, id, Decision::Release).await
-}
-
-/// Rejects everything that a sync holds back.
-pub(super) async fn reject_job(
-    state: State<ApiState>,
-    caller: Caller,
-    id: Path<String>,
-) -> Result<Json<Vec<DecidedJson>>, ApiError> {
-    decide_job(state, caller, id, Decision::Reject).await
-}
-
-async fn decide_job(
+/// Releases or rejects everything that a sync holds back.
+pub(super) async fn decide_job(
     State(state): State<ApiState>,
     caller: Caller,
     Path(id): Path<String>,
-    decision: Decision,
+    uri: Uri,
+    _: Body<Nothing>,
 ) -> Result<Json<Vec<DecidedJson>>, ApiError> {
+    let decision = decision(uri.path().rsplit('/').next().unwrap_or_default())?;
     let id = id.parse().map_err(|error| ApiError::bad_request("invalid-id", format!("the job's id is {error}")))?;
     let db = state.db.by(caller.actor());
     let done =

@@ -34,6 +34,11 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
+/// The body of a route that takes none: what is sent all the same was meant for another one, and is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// A query string.
 #[derive(Debug)]
 pub struct Query<T>(pub T);

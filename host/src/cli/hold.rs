@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Exit, Output,
-    api::{Api, path_of, segment, url_path},
+    api::{Api, ClientError, path_of, segment, url_path},
     table,
 };
 use crate::model::path::ObjectPath;
@@ -27,13 +27,27 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::List { path, output } => {
             let path = path.map(|path| format!("/{}", url_path(&path))).unwrap_or_default();
-            let holds = api.get(&format!("/holds{path}?size=500")).await?;
+            let holds = all(async |offset| api.get(&format!("/holds{path}?size=500&offset={offset}")).await).await?;
             if output.json {
-                println!("{}", serde_json::to_string_pretty(&holds["hits"])?);
+                println!("{}", serde_json::to_string_pretty(&holds)?);
             } else {
-                print!("{}", lines(&holds["hits"]));
+                print!("{}", lines(&holds));
             }
             Ok(Exit::Done)
+        }
+    }
+}
+
+/// Holds of all pages; `page` gives the one that begins at an offset.
+async fn all(page: impl AsyncFn(usize) -> Result<Value, ClientError>) -> Result<Vec<Value>, ClientError> {
+    let mut holds = Vec::new();
+    loop {
+        let mut page = page(holds.len()).await?;
+        let Value::Array(hits) = page["hits"].take() else { return Ok(holds) };
+        let is_last = hits.is_empty();
+        holds.extend(hits);
+        if is_last || page["count"].as_u64().is_none_or(|count| holds.len() as u64 >= count) {
+            return Ok(holds);
         }
     }
 }
@@ -57,11 +71,9 @@ fn counts(hold: &Value) -> String {
     counts.map(|(object_type, n)| format!("{n} {object_type}")).collect::<Vec<_>>().join(", ")
 }
 
-fn lines(holds: &Value) -> String {
+fn lines(holds: &[Value]) -> String {
     let rows: Vec<Vec<String>> = holds
-        .as_array()
-        .into_iter()
-        .flatten()
+        .iter()
         .map(|hold| {
             let text = |name: &str| hold[name].as_str().unwrap_or("-").to_owned();
             let hint = text("hint").replace('\n', "; ");
@@ -75,11 +87,22 @@ fn lines(holds: &Value) -> String {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn every_page_is_read_and_one_that_shrinks_meanwhile_ends_it() {
+        for (count, there) in [(0, 0), (3, 3), (1203, 1203), (1203, 1100)] {
+            let page = async |offset: usize| {
+                let hits: Vec<Value> = (offset..there).take(500).map(|n| json!(n)).collect();
+                Ok(json!({ "hits": hits, "count": count }))
+            };
+            assert_eq!(all(page).await.expect("pages"), (0..there).map(|n| json!(n)).collect::<Vec<_>>());
+        }
+    }
+
     #[test]
     fn each_hold_is_one_line() {
-        let holds = json!([{
+        let holds = [json!({
             "objectPath": ["K", "sales"], "counts": { "table": 24, "view": 1 }, "cause": "24 of 40", "hint": "a\nb", "jobId": "7"
-        }]);
+        })];
         let text = lines(&holds);
         assert!(text.contains("K.sales") && text.contains("24 table, 1 view") && text.contains("a; b"), "{text}");
         assert_eq!(text.lines().count(), 2, "{text}");

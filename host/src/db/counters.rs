@@ -20,8 +20,8 @@ pub(super) type CountersRow = (u64, u64, u64, u64);
 pub(super) trait Tally: Tree {
     /// The numbers of a container.
     fn counters_of(&self, id: u128) -> Result<Counters, Fault>;
-    /// Writes the numbers of a container; none takes the row away.
-    fn put_counters(&mut self, id: u128, row: Option<CountersRow>) -> Result<(), Fault>;
+    /// Writes the numbers of a container.
+    fn put_counters(&mut self, id: u128, numbers: Counters) -> Result<(), Fault>;
 }
 
 impl Tally for WriteRows<'_> {
@@ -29,8 +29,8 @@ impl Tally for WriteRows<'_> {
         of(self, id)
     }
 
-    fn put_counters(&mut self, id: u128, row: Option<CountersRow>) -> Result<(), Fault> {
-        match row {
+    fn put_counters(&mut self, id: u128, numbers: Counters) -> Result<(), Fault> {
+        match numbers.row()? {
             Some(row) => self.counters.insert(id, row)?,
             None => self.counters.remove(id)?,
         };
@@ -89,8 +89,18 @@ impl Counters {
         })
     }
 
+    /// Without what is below zero: for a draft, in which what people set meanwhile is lacking.
+    pub(super) fn clamped(self) -> Self {
+        Self {
+            descendants: self.descendants.max(0),
+            overrides: self.overrides.max(0),
+            enabling: self.enabling.max(0),
+            open: self.open.max(0),
+        }
+    }
+
     /// What is stored; none where there is nothing to count.
-    fn row(self) -> Result<Option<CountersRow>, Fault> {
+    pub(super) fn row(self) -> Result<Option<CountersRow>, Fault> {
         if self == Self::default() {
             return Ok(None);
         }
@@ -118,7 +128,7 @@ pub(super) fn add(tally: &mut impl Tally, container: u128, mut difference: Count
             return Ok(());
         }
         let sum = tally.counters_of(id)?.plus(difference);
-        tally.put_counters(id, sum.row()?)?;
+        tally.put_counters(id, sum)?;
         if tree::overrides(tally, id)?.set_by_user() {
             difference.open = 0;
         }

@@ -4,15 +4,12 @@
 //! (`sync/draft.rs`) and which is given back when it has ended. So it finds what a sync at this moment would change. What
 //! it found is listed with the job for as long as the job is kept.
 
-use std::ops::Range;
-
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
     changes::DetailsRow,
     fault::Fault,
-    queue,
     records::{JobRow, decode, encode},
     tables::{Rows, WriteRows},
 };
@@ -48,13 +45,13 @@ pub(super) fn begin(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Has a dry run that has begun find everything anew: what it found belongs to the configuration before.
+/// Has a dry run that has begun find everything anew: what it found belongs to the configuration before. Its list has an
+/// end, so that it goes at once; its draft goes with the rows of its work (`work.rs`).
 pub(super) fn begin_again(rows: &mut WriteRows<'_>, job: u128, row: &mut JobRow) -> Result<(), Fault> {
     if is_dry(rows, job)? {
         begin(rows, job)?;
         rows.dry_changes.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
         rows.dry_holds.remove(job)?;
-        rows.drafts.retain_in(draft_of(job), |_, _| false)?;
         rows.job_errors.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
         row.errors_listed = 0;
         let SyncCounts { requests, bytes, .. } = row.counts;
@@ -85,38 +82,6 @@ pub(super) fn put_holds(rows: &mut WriteRows<'_>, job: u128, verdicts: &Vec<Verd
     Ok(())
 }
 
-/// A job that has ended, or is gone, whose draft is still there.
-pub(super) fn left_behind(rows: &impl Rows) -> Result<Option<u128>, Fault> {
-    let mut from = 0;
-    loop {
-        let first = rows.drafts().range((from, 0, [].as_slice())..)?.next().transpose()?;
-        let Some(job) = first.map(|(key, _)| key.value().0) else { return Ok(None) };
-        if queue::job(rows, job)?.is_none_or(|row| row.state().is_final()) {
-            return Ok(Some(job));
-        }
-        from = job + 1;
-    }
-}
-
-/// Gives back the drafts of jobs that have ended, at most `limit` rows. Whether there may be more. A draft may be as large
-/// as what a sync would write, so that the end of its job does not wait for this.
-pub(super) fn give_back(rows: &mut WriteRows<'_>, limit: usize) -> Result<bool, Fault> {
-    let Some(job) = left_behind(rows)? else { return Ok(false) };
-    let keys = rows.drafts.range(draft_of(job))?.take(limit.max(1)).map(|row| {
-        let key = row?.0;
-        let (_, table, key) = key.value();
-        Ok((table, key.to_vec()))
-    });
-    for (table, key) in keys.collect::<Result<Vec<_>, Fault>>()? {
-        rows.drafts.remove((job, table, key.as_slice()))?;
-    }
-    Ok(true)
-}
-
-fn draft_of(job: u128) -> Range<(u128, u8, &'static [u8])> {
-    (job, 0, &[])..(job + 1, 0, &[])
-}
-
 /// Removes what a dry run found, with the job. How many rows went.
 pub(super) fn forget(rows: &mut WriteRows<'_>, job: u128) -> Result<usize, Fault> {
     let mut gone = 0;
@@ -124,7 +89,6 @@ pub(super) fn forget(rows: &mut WriteRows<'_>, job: u128) -> Result<usize, Fault
         gone += 1;
         false
     })?;
-    rows.drafts.retain_in(draft_of(job), |_, _| false)?;
     rows.dry_runs.remove(job)?;
     rows.dry_holds.remove(job)?;
     Ok(gone)

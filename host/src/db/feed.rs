@@ -87,7 +87,8 @@ pub enum FeedError {
     Db(#[from] DbError),
 }
 
-/// A place in a feed: the next change to be read, or, backwards, the one that was read last.
+/// A place in a feed: the next change to be read, or, backwards, the one that was read last. Behind it, among what a job
+/// holds back, stands the key of the last that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
     version: u8,
@@ -148,7 +149,7 @@ impl Db {
             });
             reader.pick(place, sequences, |_, _| true)?;
             if row.state().is_final() {
-                reader.pick_held(id, place)?;
+                reader.pick_held(id)?;
             }
             reader.finish(id, row.connection, commit(rows)? + 1)
         })
@@ -178,6 +179,8 @@ struct Reader<'a> {
     stopped: Option<(u64, u32)>,
     /// Whether it ended for want of room.
     more: bool,
+    /// Of what a job holds back the last that was looked at: its hold and itself.
+    held: Option<(u128, u128)>,
 }
 
 impl<'a> Reader<'a> {
@@ -194,6 +197,7 @@ impl<'a> Reader<'a> {
             examined: 0,
             stopped: None,
             more: false,
+            held: None,
         })
     }
 
@@ -286,13 +290,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Where to begin: at the cursor, or at this sequence.
-    fn start(&self, of: u128, sequence: u64) -> Result<Cursor, Stop<FeedError>> {
+    fn start(&mut self, of: u128, sequence: u64) -> Result<Cursor, Stop<FeedError>> {
         let backwards = self.query.newest_first;
         let Some(text) = &self.query.cursor else {
             return Ok(Cursor { version: 1, of, backwards, sequence, index: if backwards { u32::MAX } else { 0 } });
         };
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| Stop::Refused(FeedError::Cursor))?;
-        let cursor: Cursor = decode(&bytes).map_err(|_| Stop::Refused(FeedError::Cursor))?;
+        let read = postcard::take_from_bytes::<Cursor>(&bytes);
+        let (cursor, rest) = read.map_err(|_| Stop::Refused(FeedError::Cursor))?;
+        self.held = match rest {
+            [] => None,
+            rest => Some(decode(rest).map_err(|_| Stop::Refused(FeedError::Cursor))?),
+        };
         let fits = cursor.version == 1 && cursor.of == of && cursor.backwards == backwards;
         if fits { Ok(cursor) } else { Err(Stop::Refused(FeedError::Cursor)) }
     }
@@ -457,42 +466,40 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// Adds what a job holds back, after all that it changed. Whoever has read it to its end finds it once.
-    fn pick_held(&mut self, job: u128, place: Cursor) -> Result<(), Fault> {
+    /// Adds what a job holds back, after all that it changed. The cursor has the last one that was looked at by its key: so
+    /// none is read twice or left out where others leave their hold meanwhile.
+    fn pick_held(&mut self, job: u128) -> Result<(), Fault> {
         let is_wanted = self.query.kinds.is_empty() || self.query.kinds.contains(&ChangeKind::Missing);
         if self.stopped.is_some() || !is_wanted {
             return Ok(());
         }
-        let begin = if place.sequence == HELD { place.index } else { 0 };
-        let mut index = 0;
-        for hold in holds::of_job(self.rows, job)? {
+        let after = self.held.unwrap_or_default();
+        for hold in holds::of_job(self.rows, job)?.into_iter().filter(|hold| *hold >= after.0) {
             let Some(row) = holds::row(self.rows, hold)? else { continue };
             let is_late = self.until.is_some_and(|until| row.updated_at >= until);
             if is_late || self.since.is_some_and(|since| row.updated_at < since) {
                 continue;
             }
-            for held in self.rows.held.range((hold, 0)..=(hold, u128::MAX))? {
-                let object = held?.0.value().1;
-                index += 1;
-                if index <= begin {
-                    continue;
-                }
+            let first = if hold == after.0 { after.1.saturating_add(1) } else { 0 };
+            for held in self.rows.held.range((hold, first)..=(hold, u128::MAX))? {
+                let key = held?.0.value();
                 if self.entries.len() == self.size {
-                    self.stopped = Some((HELD, index - 1));
+                    self.stopped = Some((HELD, 0));
                     self.more = true;
                     return Ok(());
                 }
-                let entry = self.held(object, job, row.updated_at)?;
+                let entry = self.held_entry(key.1, job, row.updated_at)?;
                 self.entries.extend(entry);
+                self.held = Some(key);
             }
         }
-        if index > 0 {
-            self.stopped = Some((HELD, index));
+        if self.held.is_some() {
+            self.stopped = Some((HELD, 0));
         }
         Ok(())
     }
 
-    fn held(&mut self, object: u128, job: u128, at: i64) -> Result<Option<Entry>, Fault> {
+    fn held_entry(&mut self, object: u128, job: u128, at: i64) -> Result<Option<Entry>, Fault> {
         let (_, true) = self.standing(object)? else { return Ok(None) };
         let Some(held) = holds::held_object(self.rows, object)? else { return Ok(None) };
         Ok(Some(Entry {
@@ -547,9 +554,13 @@ impl<'a> Reader<'a> {
     fn finish(&mut self, of: u128, connection: u128, end: u64) -> Result<Feed, Stop<FeedError>> {
         let (sequence, index) = self.stopped.unwrap_or((end, 0));
         let cursor = Cursor { version: 1, of, backwards: self.query.newest_first, sequence, index };
+        let mut bytes = encode(&cursor)?;
+        if let Some(key) = self.held {
+            bytes.extend(encode(&key)?);
+        }
         Ok(Feed {
             entries: std::mem::take(&mut self.entries),
-            next: URL_SAFE_NO_PAD.encode(encode(&cursor)?),
+            next: URL_SAFE_NO_PAD.encode(bytes),
             more: self.more,
             pruned_until: self.rows.pruned.get(connection)?.map(|row| time(row.value().1)).transpose()?,
         })

@@ -31,8 +31,8 @@ use crate::model::{
     sight::{Sight, Visible},
 };
 pub(super) use keep::{
-    DecidedRow, HeldRow, HoldRow, free, is_any, is_at, is_decided, of_chain, of_job, of_object, put, row, rule,
-    set_rule, still_absent, take,
+    DecidedRow, HeldRow, HoldRow, free, free_moved, is_any, is_at, is_decided, of_chain, of_job, of_object, put, row,
+    rule, set_rule, still_absent, take,
 };
 
 /// Objects that one transaction decides about; few in tests, so that these see more than one.

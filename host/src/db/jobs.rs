@@ -13,6 +13,7 @@ use super::{
     tables::{ReadRows, Rows, WriteRows},
     tree, turns,
     view::Lens,
+    work,
 };
 use crate::model::{
     connection::Connection,
@@ -271,8 +272,8 @@ impl Db {
         .await
     }
 
-    /// Stops a job; its worker's next write is refused. State, index and what the work needed change in one transaction,
-    /// so a job is never half cancelled.
+    /// Stops a job; its worker's next write is refused. State and index change in one transaction, so a job is never half
+    /// cancelled; what the work needed goes in small ones.
     pub async fn cancel_job(&self, sight: &Sight, id: JobId, now: Timestamp) -> Result<Option<Cancelled>, DbError> {
         let sight = sight.clone();
         let done = self
@@ -307,7 +308,13 @@ impl Db {
             return Ok(None);
         }
         let incarnation = self.incarnation();
-        self.work("claim a job", move |rows| Ok(claim(rows, incarnation, now)?)).await
+        loop {
+            match self.work("claim a job", move |rows| Ok::<_, Stop<DbError>>(claim(rows, incarnation, now)?)).await? {
+                Turn::Of(claimed) => return Ok(Some(*claimed)),
+                Turn::Nobodys => return Ok(None),
+                Turn::NotYet => {}
+            }
+        }
     }
 
     /// When the next waiting job is due, if one waits. One that has to wait for an active job is not meant: its time
@@ -320,7 +327,7 @@ impl Db {
         .await
     }
 
-    /// Ends an attempt. A final end drops the job's tasks and seen rows, in the same transaction as the state.
+    /// Ends an attempt.
     pub async fn end_job(&self, claim: Claim, end: JobEnd, now: Timestamp) -> Result<Job, ClaimError> {
         let done = self
             .work("end a job", move |rows| {
@@ -429,7 +436,18 @@ pub(super) fn sees(rows: &impl Rows, lens: &Lens, row: &JobRow) -> Result<bool, 
     }
 }
 
-fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> Result<Option<Claimed>, Fault> {
+/// What came of a look for the next job.
+enum Turn {
+    /// This one is claimed.
+    Of(Box<Claimed>),
+    /// None is due.
+    Nobodys,
+    /// The only one that is has to begin again, and rows of its work before are still to be given back.
+    NotYet,
+}
+
+fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> Result<Turn, Fault> {
+    let mut none = Turn::Nobodys;
     let found = turns::look(rows, Some(now))?;
     for (ids, state) in [(found.expired, JobState::Expired), (found.gone, JobState::Cancelled)] {
         for id in ids {
@@ -448,6 +466,10 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         };
         let scope = listed_scope(&chain)?;
         if row.started_at.is_none() {
+            if row.epoch > 0 && work::give_back(rows, id, work::AT_ONCE)? {
+                none = Turn::NotYet;
+                continue;
+            }
             // It may have been renamed while the job waited.
             let plan = Work::Plan { scope: scope.clone() };
             queue::put_task(rows, id, &Task::new(0, plan))?;
@@ -457,15 +479,15 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         row.claim = Some((incarnation.as_u128(), row.epoch));
         queue::set_state(rows, id, &mut row, JobState::Active)?;
         turns::had(rows, row.connection)?;
-        return Ok(Some(Claimed {
+        return Ok(Turn::Of(Box::new(Claimed {
             claim: Claim { job: JobId::from_u128(id), incarnation, epoch: row.epoch },
             tasks: queue::tasks(rows, id)?,
             job: queue::whole_job(rows, id, row)?,
             connection,
             scope,
-        }));
+        })));
     }
-    Ok(None)
+    Ok(none)
 }
 
 /// The beginning that the ways to several objects have in common; none where they are of several connections.

@@ -247,7 +247,10 @@ impl Names {
             indexes.entry(connection).or_default().add(named);
         }
         for (connection, id) in noted.unsettled {
-            indexes.entry(connection).or_default().unsettle(id);
+            // Of a connection that is gone only what is given back moves, and nobody looks for its names.
+            if let Some(index) = indexes.get_mut(&connection) {
+                index.unsettle(id);
+            }
         }
         noted.forgotten
     }
@@ -287,5 +290,26 @@ impl Names {
         {
             index.gone += gone;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_is_gone_gets_no_names_when_its_rows_are_given_back() {
+        let database =
+            Database::builder().create_with_backend(redb::backends::InMemoryBackend::new()).expect("database");
+        let transaction = database.begin_write().expect("write");
+        drop(WriteRows::open(&transaction).expect("tables"));
+        transaction.commit().expect("commit");
+        let names = Names::start().expect("thread");
+        let named = Named { container: 1, id: 2, name: "a".into() };
+        let forgotten = names.add(Noted { names: vec![(1, named)], unsettled: Vec::new(), forgotten: vec![1] });
+        names.forget(&forgotten);
+        names.add(Noted { names: Vec::new(), unsettled: vec![(1, 2)], forgotten: Vec::new() });
+        names.settle(&database);
+        assert!(names.indexes.lock().is_empty(), "nothing is gathered of it");
     }
 }

@@ -9,12 +9,13 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, Commit, Noted},
-    counters, dry, queue, reclaim,
+    counters, queue, reclaim,
     records::decode,
     search,
     tables::{ReadRows, WriteRows},
     tree,
     view::{self, Lens},
+    work,
 };
 use crate::model::{
     column::Column,
@@ -172,15 +173,16 @@ impl Db {
         Ok(done)
     }
 
-    /// Gives back rows of deleted subtrees and of ended dry runs, at most `limit` objects in one transaction. Whether there is more. Stopped at
-    /// any point, the next call goes on: what is left is still recorded.
+    /// Gives back rows of deleted subtrees, and of work that is over, at most `limit` in one transaction. Whether there is
+    /// more. Stopped at any point, the next call goes on: what is left is still recorded.
     pub async fn reclaim(&self, limit: usize) -> Result<bool, DbError> {
-        let look = |rows: &ReadRows| Ok(rows.reclaim.first()?.is_none() && dry::left_behind(rows)?.is_none());
+        let look = |rows: &ReadRows| Ok(rows.reclaim.first()?.is_none() && work::left_over(rows)?.is_none());
         let idle = self.read("look for deleted rows", look).await?;
         if idle {
             return Ok(false);
         }
-        let work = move |rows: &mut WriteRows<'_>| Ok(dry::give_back(rows, limit)? || reclaim::some(rows, limit)?);
+        let work =
+            move |rows: &mut WriteRows<'_>| Ok(work::give_back_some(rows, limit)? || reclaim::some(rows, limit)?);
         self.work("give back deleted rows", work).await
     }
 }

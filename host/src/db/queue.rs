@@ -12,7 +12,7 @@ use super::{
     records::{JobRow, decode, encode, micros},
     retention,
     tables::{Rows, WriteRows},
-    tree,
+    tree, work,
 };
 use crate::model::{
     id::{BulkId, JobId},
@@ -153,7 +153,8 @@ pub(super) fn active_of(rows: &impl Rows, connection: u128) -> Result<Vec<u128>,
     rows.active().range((connection, 0)..=(connection, u128::MAX))?.map(|row| Ok(row?.0.value().1)).collect()
 }
 
-/// Puts a job into a state, and keeps the indexes with it. A final state drops everything that only the work needed.
+/// Puts a job into a state, and keeps the indexes with it. With a final state begins to go what only
+/// the work needed.
 pub(super) fn set_state(rows: &mut WriteRows<'_>, id: u128, row: &mut JobRow, state: JobState) -> Result<(), Fault> {
     rows.waiting.remove((row.due_at, id))?;
     rows.active.remove((row.connection, id))?;
@@ -168,7 +169,7 @@ pub(super) fn set_state(rows: &mut WriteRows<'_>, id: u128, row: &mut JobRow, st
         }
         JobState::Completed | JobState::Failed | JobState::Cancelled | JobState::Expired => {
             row.claim = None;
-            drop_work(rows, id)?;
+            work::give_back(rows, id, work::AT_ONCE)?;
         }
     }
     put_job(rows, id, row)
@@ -196,29 +197,14 @@ pub(super) fn begin_again(rows: &mut WriteRows<'_>, connection: u128) -> Result<
     for id in begun {
         let Some(mut row) = job(rows, id)? else { continue };
         if row.connection == connection && row.started_at.is_some() {
-            drop_work(rows, id)?;
+            work::give_back(rows, id, work::AT_ONCE)?;
             rows.job_held.remove(id)?;
             dry::begin_again(rows, id, &mut row)?;
-            // The claim puts a new plan where nothing has begun.
+            // The claim gives back what is left of the work, and puts a new plan where nothing has begun.
             row.started_at = None;
             set_state(rows, id, &mut row, JobState::Retry)?;
         }
     }
-    Ok(())
-}
-
-fn drop_work(rows: &mut WriteRows<'_>, job: u128) -> Result<(), Fault> {
-    rows.tasks.retain_in((job, 0)..=(job, u64::MAX), |_, _| false)?;
-    rows.seen.retain_in((job, 0, "", 0)..(job + 1, 0, "", 0), |_, _| false)?;
-    rows.doubts.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
-    rows.second_looks.retain_in((job, 0, "")..(job + 1, 0, ""), |_, _| false)?;
-    rows.unproven.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
-    rows.moved.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
-    rows.absent.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
-    rows.verdicts.retain_in((job, 0)..=(job, u128::MAX), |_, _| false)?;
-    rows.recreated.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
-    rows.readers.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
-    rows.partitions.retain_in((job, "")..(job + 1, ""), |_, _| false)?;
     Ok(())
 }
 

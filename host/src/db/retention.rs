@@ -11,6 +11,7 @@ use super::{
     queue,
     records::{JobRow, decode, micros},
     tables::{Rows, WriteRows},
+    work,
 };
 
 impl Db {
@@ -82,7 +83,8 @@ pub(super) fn index(rows: &mut WriteRows<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Jobs that ended before a time and are not the last of their connection, the oldest first.
+/// Jobs that ended before a time and are not the last of their connection, the oldest first. One of whose work rows are
+/// left over stays until these are given back.
 fn old(rows: &impl Rows, before: Timestamp, limit: usize) -> Result<Vec<(i64, u128)>, Fault> {
     let mut found = Vec::new();
     for row in rows.ended().range(..(micros(before), 0))? {
@@ -93,7 +95,7 @@ fn old(rows: &impl Rows, before: Timestamp, limit: usize) -> Result<Vec<(i64, u1
         let Some(job) = queue::job(rows, id)? else { continue };
         let is_last = rows.last_syncs().get(job.connection)?.is_some_and(|last| last.value() == id);
         let is_holding = rows.job_holds().range((id, 0)..=(id, u128::MAX))?.next().transpose()?.is_some();
-        if !is_last && !is_holding {
+        if !is_last && !is_holding && !work::has_any(rows, id)? {
             found.push((at, id));
         }
     }

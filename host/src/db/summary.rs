@@ -6,9 +6,11 @@ use jiff::Timestamp;
 use redb::ReadableTable as _;
 
 use super::{
-    Db, DbError, connections, jobs, news, queue,
+    Db, DbError, connections,
+    fault::Fault,
+    holds, jobs, news, queue,
     records::{micros, time},
-    tables::Rows as _,
+    tables::Rows,
     view::Lens,
 };
 use crate::model::{
@@ -26,8 +28,19 @@ pub struct Summary {
     pub ended: BTreeMap<&'static str, u64>,
     /// Since when the oldest job waits that has not begun.
     pub waiting_since: Option<Timestamp>,
-    /// The connections that are wholly seen, by key, each with its sync that ended last.
-    pub connections: Vec<(Connection, Option<Job>)>,
+    /// The connections that are wholly seen, by key.
+    pub connections: Vec<Standing>,
+}
+
+/// How a connection stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The connection.
+    pub connection: Connection,
+    /// Its sync that ended last.
+    pub last: Option<Job>,
+    /// What is held in it, and not decided.
+    pub holds: u64,
 }
 
 impl Db {
@@ -58,18 +71,36 @@ impl Db {
                     continue;
                 }
                 let Some(connection) = connections::connection(rows, id)? else { continue };
-                let last = rows.last_syncs().get(id)?.map(|row| row.value());
-                let last = match last {
-                    Some(job) => match queue::job(rows, job)? {
-                        Some(row) => Some(queue::brief_job(rows, job, row)?),
-                        None => None,
-                    },
-                    None => None,
-                };
-                summary.connections.push((connection, last));
+                let mut open = 0;
+                for entry in rows.connection_holds.range((id, 0)..=(id, u128::MAX))? {
+                    open += u64::from(holds::visible(rows, &lens, entry?.0.value().1)?.is_some());
+                }
+                summary.connections.push(Standing { connection, last: last_sync(rows, &lens, id)?, holds: open });
             }
             Ok(summary)
         })
         .await
+    }
+
+    /// Of each connection the sync that ended last, where the caller sees it. Dry runs are none.
+    pub async fn last_syncs(&self, sight: &Sight) -> Result<Vec<Job>, DbError> {
+        let sight = sight.clone();
+        self.read("read the last syncs", move |rows| {
+            let lens = Lens::new(rows, &sight)?;
+            let mut found = Vec::new();
+            for row in rows.last_syncs.iter()? {
+                found.extend(last_sync(rows, &lens, row?.0.value())?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+fn last_sync(rows: &impl Rows, lens: &Lens, connection: u128) -> Result<Option<Job>, Fault> {
+    let Some(id) = rows.last_syncs().get(connection)?.map(|row| row.value()) else { return Ok(None) };
+    match queue::job(rows, id)? {
+        Some(row) if jobs::sees(rows, lens, &row)? => Ok(Some(queue::brief_job(rows, id, row)?)),
+        _ => Ok(None),
     }
 }

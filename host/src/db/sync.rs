@@ -10,6 +10,7 @@ mod draft;
 mod exclusion;
 mod inventory;
 mod judge;
+mod lately;
 mod ledger;
 mod listing;
 mod partitions;
@@ -31,6 +32,7 @@ use crate::model::{
     job::{Claim, Task, Work},
     page::{ObjectError, Page, Partition, Presence},
 };
+pub(super) use draft::is_readable as is_readable_draft;
 pub(super) use judge::{AbsentRow, VerdictRow};
 use ledger::Ledger;
 

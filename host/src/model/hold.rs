@@ -3,6 +3,11 @@
 //! A role that suddenly sees less, an empty answer and a lost grant look like deletions. So what a sync would mark as
 //! missing is weighed against what is known, container by container, and where too much would go at once nothing is
 //! marked until a person has decided. Nothing here reads or writes.
+//!
+//! Syncs of parts add up, or a bad night that is started table by table would pass, each table judged as one of many: at a
+//! container that neither covers, what another sync of this connection has marked as missing in the last day, and is
+//! missing still, counts as known and as gone. What a sync of the container itself found was judged by that one, and what
+//! was released was judged by a person: neither counts again.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -106,17 +111,35 @@ pub struct Rebased {
     pub is: String,
 }
 
+/// Children of a container. Counted as far as it matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Children {
+    /// Those that are known.
+    pub known: u64,
+    /// Those of them that would be missing.
+    pub vanished: u64,
+}
+
+impl Children {
+    /// A single one proves nothing.
+    fn are_all_gone(self) -> bool {
+        self.known > 1 && self.vanished == self.known
+    }
+}
+
 /// A container in or below which objects have vanished.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Weighed {
     /// Leaves that are known below it. Counted as far as it matters.
     pub known: u64,
-    /// Those of them that would be missing.
+    /// Those of them that would be missing, or are since lately.
     pub vanished: u64,
-    /// Its own children that are known. Counted as far as it matters.
-    pub children: u64,
-    /// Those of them that would be missing.
-    pub vanished_children: u64,
+    /// Those of them that syncs of parts have marked in the last day.
+    pub earlier: u64,
+    /// Its own children.
+    pub children: Children,
+    /// Those of each namespace from which something has vanished: each is listed by itself, so each may be empty by itself.
+    pub namespaces: BTreeMap<String, Children>,
     /// Whether it was itself listed on another basis than before.
     pub rebased: Option<Rebased>,
 }
@@ -126,7 +149,7 @@ pub struct Weighed {
 pub enum Trip {
     /// The container was listed on another basis than before.
     Rebased,
-    /// Every child of the container would be missing, as with an empty answer.
+    /// Every child of the container, or of one of its namespaces, would be missing, as with an empty answer.
     Emptied,
     /// Too large a share of what is known below it would be missing.
     Share,
@@ -135,10 +158,10 @@ pub enum Trip {
 /// Whether what has vanished below a container is held back.
 #[must_use]
 pub fn trips(rule: &HoldRule, it: &Weighed) -> Option<Trip> {
-    if it.rebased.is_some() && it.vanished_children > 0 {
+    if it.rebased.is_some() && it.children.vanished > 0 {
         return Some(Trip::Rebased);
     }
-    if it.children > 1 && it.vanished_children == it.children {
+    if it.children.are_all_gone() || it.namespaces.values().any(|children| children.are_all_gone()) {
         return Some(Trip::Emptied);
     }
     let is_too_much = it.known >= rule.minimum && rule.share.is_exceeded(it.vanished, it.known);
@@ -163,7 +186,7 @@ pub fn cause(
         Trip::Emptied if *known > 0 && vanished == known => {
             format!("as with an empty answer, all {known} known {leaves} below {path} would be gone")
         }
-        Trip::Emptied => format!("every known child of {path} would be gone; {gone}"),
+        Trip::Emptied => format!("every known child of {path}{} would be gone; {gone}", emptied(it)),
         Trip::Share => format!("{gone}, more than {}", rule.share),
     };
     match it.rebased.as_ref().or(below) {
@@ -172,13 +195,26 @@ pub fn cause(
     }
 }
 
+/// Which of the namespaces of a container is emptied, where it is not all of them.
+fn emptied(it: &Weighed) -> String {
+    let one = it.namespaces.iter().find(|(_, children)| children.are_all_gone());
+    match one.filter(|_| !it.children.are_all_gone()) {
+        Some((namespace, _)) if namespace.is_empty() => " in its default namespace".to_owned(),
+        Some((namespace, _)) => format!(" in its namespace {namespace}"),
+        None => String::new(),
+    }
+}
+
 /// The same where what tripped lies above `path`, which is all that whoever asked for the sync may know of.
 #[must_use]
 pub fn cause_within(it: &Weighed, path: &ObjectPath, leaves: &str, basis: Option<&Rebased>) -> String {
     let Weighed { known, vanished, .. } = it;
-    let told = format!(
+    let mut told = format!(
         "{vanished} of {known} known {leaves} in {path} would be gone, too large a part of what is known above"
     );
+    if it.earlier > 0 {
+        told += &format!(" together with {} that other syncs have marked in the last day", it.earlier);
+    }
     match basis {
         Some(Rebased { was, is }) => format!("{told}; it was listed as {is} instead of {was}"),
         None => told,
@@ -263,7 +299,8 @@ mod tests {
     }
 
     fn weighed(vanished: u64, known: u64) -> Weighed {
-        Weighed { known, vanished, children: 9, vanished_children: 1, rebased: None }
+        let children = Children { known: 9, vanished: 1 };
+        Weighed { known, vanished, children, ..Weighed::default() }
     }
 
     #[track_caller]
@@ -294,7 +331,7 @@ mod tests {
     #[test]
     fn an_empty_answer_is_held_whatever_the_number() {
         let rule = HoldRule::default();
-        let emptied = |children, vanished_children| Weighed { children, vanished_children, ..weighed(2, 2) };
+        let emptied = |known, vanished| Weighed { children: Children { known, vanished }, ..weighed(2, 2) };
         check(&rule, emptied(1, 1), None);
         check(&rule, emptied(2, 2), Some(Trip::Emptied));
         check(&rule, emptied(3, 2), None);
@@ -302,11 +339,28 @@ mod tests {
     }
 
     #[test]
+    fn an_emptied_namespace_is_held_whatever_the_others_have() {
+        let rule = HoldRule::default();
+        let emptied = |known, vanished| Weighed {
+            namespaces: [("f".to_owned(), Children { known, vanished })].into(),
+            ..weighed(2, 12)
+        };
+        check(&rule, emptied(1, 1), None);
+        check(&rule, emptied(3, 2), None);
+        check(&rule, emptied(2, 2), Some(Trip::Emptied));
+        let path = ObjectPath::from_segments(["K", "sales"]).expect("path");
+        let told = cause(Trip::Emptied, &rule, &emptied(2, 2), &path, "objects", None);
+        let expect = "every known child of K.sales in its namespace f would be gone; \
+                      2 of 12 known objects below K.sales would be gone (16 %)";
+        assert_eq!(told, expect);
+    }
+
+    #[test]
     fn another_basis_is_held_where_anything_vanished() {
         let rule = HoldRule::default();
         let rebased = Some(Rebased { was: "A".into(), is: "B".into() });
         check(&rule, Weighed { rebased: rebased.clone(), ..weighed(1, 1000) }, Some(Trip::Rebased));
-        check(&rule, Weighed { rebased, vanished_children: 0, ..weighed(1, 1000) }, None);
+        check(&rule, Weighed { rebased, children: Children::default(), ..weighed(1, 1000) }, None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::wire::JobJson;
 use crate::{
     api::{ApiState, caller::Caller, connections::ScheduleJson, error::ApiError},
+    db::summary::Standing,
     model::{id::ConnectionId, path::ObjectPath},
 };
 
@@ -42,6 +43,8 @@ struct ConnectionSummary {
     schedule: ScheduleJson,
     /// The sync of anything in it that ended last, without its per-object errors.
     last_job: Option<JobJson>,
+    /// How many holds are open in it: what syncs found to be gone and did not believe.
+    holds: u64,
 }
 
 /// The jobs that the caller sees, at a glance.
@@ -51,11 +54,12 @@ pub(in crate::api) async fn summary(
 ) -> Result<Json<SummaryJson>, ApiError> {
     let now = state.clock.now();
     let found = state.db.job_summary(caller.sight(), now.checked_sub(LATELY).unwrap_or(now)).await?;
-    let connections = found.connections.into_iter().map(|(connection, last)| ConnectionSummary {
+    let connections = found.connections.into_iter().map(|Standing { connection, last, holds }| ConnectionSummary {
         id: connection.id,
         schedule: ScheduleJson::new(&connection.options.schedule, connection.id, now),
         object_path: ObjectPath::of_connection(connection.key),
         last_job: last.map(JobJson::from),
+        holds,
     });
     Ok(Json(SummaryJson {
         connections: connections.collect(),

@@ -3,13 +3,18 @@
 
 use maud::{Markup, html};
 
-use super::{icons, links, text};
+use super::{icons, links, session::Visitor, text};
 use crate::model::{object::ObjectView, sight::Visible};
+
+/// Whether a visitor may act on an object.
+pub(super) fn may_act_on(object: &ObjectView, visitor: &Visitor) -> bool {
+    object.visible == Visible::Whole && visitor.may_act()
+}
 
 /// The more-actions menu of one object; nothing for somebody who may not act on it. `place` tells menus of one object
 /// on one page apart.
-pub(super) fn menu(object: &ObjectView, place: &str) -> Markup {
-    if object.visible != Visible::Whole {
+pub(super) fn menu(object: &ObjectView, visitor: &Visitor, place: &str) -> Markup {
+    if !may_act_on(object, visitor) {
         return html! {};
     }
     let (id, name) = (object.id, object.path.name());

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use super::{
     actions, badges, format, icons, links,
     listing::{ListQuery, Part},
+    session::Visitor,
     text,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Children, or with `below=all` descendants, of the object whose page is `base`.
-pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, now: Timestamp) -> Markup {
+pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, visitor: &Visitor, now: Timestamp) -> Markup {
     let deep = query.get("below") == "all";
     let mut types: Vec<String> = hits.hits.iter().map(|o| o.facts.object_type.clone()).collect();
     types.sort();
@@ -39,7 +40,7 @@ pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, now: Timestamp) 
                         th.act scope="col" { "Action" }
                     } }
                     tbody {
-                        @for object in &hits.hits { (row(object, deep, now)) }
+                        @for object in &hits.hits { (row(object, deep, visitor, now)) }
                         @if hits.hits.is_empty() { tr { td colspan="7" { "Nothing matches." } } }
                     }
                 }
@@ -49,7 +50,7 @@ pub(super) fn table(hits: &Hits, query: &ListQuery, base: &str, now: Timestamp) 
     }
 }
 
-fn row(object: &ObjectView, deep: bool, now: Timestamp) -> Markup {
+fn row(object: &ObjectView, deep: bool, visitor: &Visitor, now: Timestamp) -> Markup {
     let container = object.facts.kind == Kind::Container;
     html! {
         tr {
@@ -65,7 +66,7 @@ fn row(object: &ObjectView, deep: bool, now: Timestamp) -> Markup {
             td.num.wide { @if container { (format::count(object.child_count)) } @else { span.faint { "–" } } }
             td.wide.comment { @if let Some(comment) = &object.facts.comment { (text::name(comment)) } }
             td.wide { (format::time(object.updated_at, now)) }
-            td.act { (actions::menu(object, "r")) }
+            td.act { (actions::menu(object, visitor, "r")) }
         }
     }
 }
@@ -80,7 +81,8 @@ mod tests {
         let connection = sample::connection_object();
         let objects = vec![sample::database(&connection, "a"), sample::database(&connection, "\u{7}bell")];
         let hits = Hits { hits: objects, count: 2, count_is_lower_bound: false, next: None };
-        let shown = table(&hits, &ListQuery::default(), "/ui/object/x", sample::now()).into_string();
+        let shown =
+            table(&hits, &ListQuery::default(), "/ui/object/x", &sample::visitor(), sample::now()).into_string();
         assert_eq!(shown.matches("Run Object Sync…").count(), 2, "{shown}");
         assert!(shown.contains("aria-label=\"More actions for \\u{7}bell\""), "{shown}");
     }
@@ -89,8 +91,10 @@ mod tests {
     fn nothing_found_is_told_from_nothing_there() {
         let none = Hits { hits: vec![], count: 0, count_is_lower_bound: false, next: None };
         let query = ListQuery::of(&"/x?searchText=a".parse().expect("uri"));
-        assert!(table(&none, &query, "/x", sample::now()).into_string().contains("Nothing matches."));
-        let shown = table(&none, &ListQuery::default(), "/x", sample::now()).into_string();
+        assert!(
+            table(&none, &query, "/x", &sample::visitor(), sample::now()).into_string().contains("Nothing matches.")
+        );
+        let shown = table(&none, &ListQuery::default(), "/x", &sample::visitor(), sample::now()).into_string();
         assert!(shown.contains("Nothing here yet."), "{shown}");
     }
 }

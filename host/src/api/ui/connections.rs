@@ -32,7 +32,7 @@ const BASE: &str = "/ui/connections";
 pub(super) struct Doing {
     /// Not ended, in order of creation.
     pub(super) running: Vec<Job>,
-    /// The newest that has ended.
+    /// The sync that ended last.
     pub(super) last: Option<Job>,
 }
 
@@ -76,7 +76,7 @@ async fn load_table(
     search.recursive = false;
     let hits = state.db.search(sight, search).await.map_err(super::search_error)?;
     let mut doing: HashMap<ConnectionId, Doing> = HashMap::new();
-    for job in jobs::latest_ended(&state.db, sight).await? {
+    for job in state.db.last_syncs(sight).await? {
         let connection = job.connection;
         doing.entry(connection).or_default().last = Some(job);
     }
@@ -84,7 +84,7 @@ async fn load_table(
         doing.entry(job.connection).or_default().running.push(job);
     }
     let installed = state.connectors.list().iter().map(|c| c.descriptor.technology.clone()).collect::<Vec<_>>();
-    Ok(table(&hits, query, &doing, &installed, state.clock.now()))
+    Ok(table(&hits, query, &doing, &installed, visitor, state.clock.now()))
 }
 
 /// The table, or what to do where there is nothing yet.
@@ -93,6 +93,7 @@ pub(super) fn table(
     query: &ListQuery,
     doing: &HashMap<ConnectionId, Doing>,
     installed: &[Technology],
+    visitor: &Visitor,
     now: Timestamp,
 ) -> Markup {
     let busy = doing.values().any(|d| !d.running.is_empty());
@@ -116,7 +117,7 @@ pub(super) fn table(
                         } }
                         tbody {
                             @for object in &hits.hits {
-                                (row(object, doing.get(&object.connection).unwrap_or(&none), now))
+                                (row(object, doing.get(&object.connection).unwrap_or(&none), visitor, now))
                             }
                             @if hits.hits.is_empty() { tr { td colspan="7" { "No connection matches." } } }
                         }
@@ -128,7 +129,7 @@ pub(super) fn table(
     }
 }
 
-fn row(object: &ObjectView, doing: &Doing, now: Timestamp) -> Markup {
+fn row(object: &ObjectView, doing: &Doing, visitor: &Visitor, now: Timestamp) -> Markup {
     html! {
         tr {
             td { a.object href=(links::object(object.id)) {
@@ -139,7 +140,7 @@ fn row(object: &ObjectView, doing: &Doing, now: Timestamp) -> Markup {
             td.num.wide { (format::count(object.child_count)) }
             td.wide { (format::time_or(object.last_synced_at, now, "never")) }
             td { (health(doing)) }
-            td.act { (actions::menu(object, "c")) }
+            td.act { (actions::menu(object, visitor, "c")) }
         }
     }
 }
@@ -210,7 +211,8 @@ mod tests {
     fn an_empty_list_says_how_to_begin() {
         let installed = ["Simulated <Lake>".parse().expect("technology")];
         let query = ListQuery::default();
-        let shown = table(&hits(vec![]), &query, &HashMap::new(), &installed, sample::now()).into_string();
+        let shown =
+            table(&hits(vec![]), &query, &HashMap::new(), &installed, &sample::visitor(), sample::now()).into_string();
         assert!(shown.contains("POST") && shown.contains("Simulated &lt;Lake&gt;"), "{shown}");
     }
 
@@ -221,13 +223,14 @@ mod tests {
         job.state = JobState::Completed;
         let doing = HashMap::from([(object.connection, Doing { running: vec![], last: Some(job.clone()) })]);
         let query = ListQuery::default();
-        let shown = table(&hits(vec![object.clone()]), &query, &doing, &[], sample::now()).into_string();
+        let shown =
+            table(&hits(vec![object.clone()]), &query, &doing, &[], &sample::visitor(), sample::now()).into_string();
         assert!(shown.contains("Healthy") && shown.contains("1,234") && shown.contains("Run Object Sync"), "{shown}");
         assert!(!shown.contains("data-busy"), "{shown}");
 
         let running = Doing { running: vec![Job { state: JobState::Active, ..job }], last: None };
         let doing = HashMap::from([(object.connection, running)]);
-        let shown = table(&hits(vec![object]), &query, &doing, &[], sample::now()).into_string();
+        let shown = table(&hits(vec![object]), &query, &doing, &[], &sample::visitor(), sample::now()).into_string();
         assert!(shown.contains("Running") && shown.contains("data-busy"), "{shown}");
     }
 }

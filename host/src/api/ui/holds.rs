@@ -16,7 +16,11 @@ use super::{
     text,
 };
 use crate::{
-    api::{ApiState, error::ApiError, holds::refused},
+    api::{
+        ApiState,
+        error::ApiError,
+        holds::{decision, refused},
+    },
     db::{ObjectRef, holds::HeldObject},
     model::{
         hold::{Decision, Hold},
@@ -51,17 +55,17 @@ pub(super) async fn banners(state: &ApiState, visitor: &Visitor, holds: Vec<Hold
         let objects = state.db.held_objects(visitor.caller.sight(), hold.id, LISTED).await?;
         listed.push(Listed { hold, objects });
     }
-    Ok(view(&listed, more, state.clock.now()))
+    Ok(view(&listed, more, visitor, state.clock.now()))
 }
 
-fn view(listed: &[Listed], more: usize, now: Timestamp) -> Markup {
+fn view(listed: &[Listed], more: usize, visitor: &Visitor, now: Timestamp) -> Markup {
     html! {
-        @for it in listed { (banner(it, now)) }
+        @for it in listed { (banner(it, visitor, now)) }
         @if more > 0 { p.hint { "And " (format::counted(more as u64, "hold", "holds")) " more, at what lies below." } }
     }
 }
 
-fn banner(it: &Listed, now: Timestamp) -> Markup {
+fn banner(it: &Listed, visitor: &Visitor, now: Timestamp) -> Markup {
     let Listed { hold, objects } = it;
     html! {
         section.notice.warn.held role="status" aria-label="Held back" {
@@ -87,9 +91,11 @@ fn banner(it: &Listed, now: Timestamp) -> Markup {
                         a href=(links::job_changes(hold.job)) { "the changes of the sync" } " have all of them." }
                 }
             }
-            div.bar {
-                a.button href=(links::hold(hold.id, "release")) data-dialog { "Release…" }
-                a.button href=(links::hold(hold.id, "reject")) data-dialog { "Reject…" }
+            @if visitor.may_act() {
+                div.bar {
+                    a.button href=(links::hold(hold.id, "release")) data-dialog { "Release…" }
+                    a.button href=(links::hold(hold.id, "reject")) data-dialog { "Reject…" }
+                }
             }
         }
     }
@@ -103,43 +109,14 @@ fn counts(hold: &Hold) -> Markup {
     }
 }
 
-/// Asks whether to release.
-pub(super) async fn ask_release(
-    state: State<ApiState>,
-    visitor: Visitor,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    ask(state, visitor, id, headers, Decision::Release).await
-}
-
-/// Asks whether to reject.
-pub(super) async fn ask_reject(
-    state: State<ApiState>,
-    visitor: Visitor,
-    id: Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    ask(state, visitor, id, headers, Decision::Reject).await
-}
-
-/// Releases.
-pub(super) async fn release(state: State<ApiState>, id: Path<String>, posted: Posted) -> Result<Response, ApiError> {
-    decide(state, id, posted, Decision::Release).await
-}
-
-/// Rejects.
-pub(super) async fn reject(state: State<ApiState>, id: Path<String>, posted: Posted) -> Result<Response, ApiError> {
-    decide(state, id, posted, Decision::Reject).await
-}
-
-async fn ask(
+/// Asks whether to release, or to reject.
+pub(super) async fn ask(
     State(state): State<ApiState>,
     visitor: Visitor,
-    Path(id): Path<String>,
+    Path((id, verb)): Path<(String, String)>,
     headers: HeaderMap,
-    decision: Decision,
 ) -> Result<Response, ApiError> {
+    let decision = decision(&verb)?;
     let hold = state.db.hold(visitor.caller.sight(), hold_id(&id)?).await?.ok_or_else(no_such_hold)?;
     let question = question(&hold, decision, &visitor);
     if super::wants_fragment(&headers) {
@@ -151,12 +128,13 @@ async fn ask(
     Ok(frame.page(&question))
 }
 
-async fn decide(
+/// Releases, or rejects.
+pub(super) async fn decide(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    Path((id, verb)): Path<(String, String)>,
     posted: Posted,
-    decision: Decision,
 ) -> Result<Response, ApiError> {
+    let decision = decision(&verb)?;
     let revision =
         posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
     let caller = &posted.visitor.caller;
@@ -237,7 +215,8 @@ mod tests {
         let hold = hold();
         let path = ObjectPath::from_segments(["K", "s", "<t>"]).expect("path");
         let held = HeldObject { object: hold.scope, path, namespace: String::new(), object_type: "table".into() };
-        let shown = view(&[Listed { hold, objects: vec![held] }], 2, sample::now()).into_string();
+        let listed = [Listed { hold, objects: vec![held] }];
+        let shown = view(&listed, 2, &sample::visitor(), sample::now()).into_string();
         for part in [
             "Held: ",
             "24 of 40 known tables below K.&lt;s&gt; would be gone",
@@ -250,7 +229,9 @@ mod tests {
         ] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(view(&[], 0, sample::now()).into_string().is_empty());
+        let looked_on = view(&listed, 2, &sample::onlooker(), sample::now()).into_string();
+        assert!(looked_on.contains("Held: ") && !looked_on.contains("Release…") && !looked_on.contains("Reject…"));
+        assert!(view(&[], 0, &sample::visitor(), sample::now()).into_string().is_empty());
     }
 
     #[test]

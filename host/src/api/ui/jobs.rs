@@ -18,14 +18,10 @@ use super::{
 };
 use crate::{
     api::{ApiState, error::ApiError},
-    db::{
-        Db, DbError,
-        jobs::{JobFilter, JobKind},
-    },
+    db::jobs::JobFilter,
     model::{
-        id::{ConnectionId, JobId},
+        id::JobId,
         job::{Job, JobState, JobType, Trigger},
-        sight::Sight,
     },
 };
 
@@ -40,15 +36,6 @@ const STATES: [JobState; 7] = [
     JobState::Cancelled,
     JobState::Expired,
 ];
-
-/// The newest ended sync of each connection among the newest jobs.
-pub(super) async fn latest_ended(db: &Db, sight: &Sight) -> Result<Vec<Job>, DbError> {
-    let syncs = JobFilter { kind: Some(JobKind::ObjectSync), size: 60, ..JobFilter::default() };
-    let mut jobs = db.jobs(sight, syncs).await?;
-    let mut seen = std::collections::HashSet::<ConnectionId>::new();
-    jobs.retain(|job| job.state.is_final() && !job.job_type.is_dry_run() && seen.insert(job.connection));
-    Ok(jobs)
-}
 
 /// The page.
 pub(super) async fn list(State(state): State<ApiState>, visitor: Visitor, uri: Uri) -> Result<Response, ApiError> {
@@ -209,8 +196,11 @@ fn row(job: &Job, visitor: &Visitor, now: Timestamp) -> Markup {
     }
 }
 
-/// The button that stops a job.
+/// The button that stops a job; nothing for somebody who may not.
 pub(super) fn cancel_form(job: &Job, visitor: &Visitor) -> Markup {
+    if !visitor.may_act() {
+        return html! {};
+    }
     html! {
         form method="post" action={ (links::job(job.id)) "/cancel" } {
             (frame::token(visitor))
@@ -289,6 +279,10 @@ mod tests {
         assert!(shown.contains("max=\"8\" value=\"2\"") && shown.contains("2 of 8 parts"), "{shown}");
         assert!(shown.contains("/cancel\"") && shown.contains("name=\"token\""), "{shown}");
         assert!(shown.contains("data-busy"), "{shown}");
+        let mut job = sample::job(&sample::connection_object());
+        job.state = JobState::Active;
+        let shown = table(&[job], &ListQuery::default(), &sample::onlooker(), true, sample::now()).into_string();
+        assert!(!shown.contains("/cancel\""), "not by who only looks on: {shown}");
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Shown {
         };
         Ok(frame.page(&html! {
             (crumbs(&self.above))
-            (head(&self.object))
+            (head(&self.object, visitor))
             (held)
             (tabs(&self.object, tab))
             (content)
@@ -163,7 +163,7 @@ async fn rows(state: &ApiState, visitor: &Visitor, query: &ListQuery, shown: &Sh
     let table = if object.facts.kind == Kind::Container {
         let search = query.search(Some(ObjectRef::Id(object.id)));
         let hits = state.db.search(visitor.caller.sight(), search).await.map_err(super::search_error)?;
-        children::table(&hits, query, &base, now)
+        children::table(&hits, query, &base, visitor, now)
     } else {
         let columns = state.db.columns(visitor.caller.sight(), &ObjectRef::Id(object.id)).await?;
         columns::table(object, columns.as_deref(), query, &base)
@@ -200,7 +200,7 @@ fn crumbs(above: &[ObjectView]) -> Markup {
     }
 }
 
-fn head(object: &ObjectView) -> Markup {
+fn head(object: &ObjectView, visitor: &Visitor) -> Markup {
     html! {
         div.head {
             h1 {
@@ -210,10 +210,10 @@ fn head(object: &ObjectView) -> Markup {
             span.badge.plain { (text::name(&object.facts.object_type)) }
             (badges::state(object))
             span.push {}
-            @if object.visible == Visible::Whole {
+            @if actions::may_act_on(object, visitor) {
                 a.button.primary href=(links::sync(object.id)) data-dialog { (icons::sync()) span { "Run Object Sync" } }
             }
-            (actions::menu(object, "h"))
+            (actions::menu(object, visitor, "h"))
         }
         @if let Some(comment) = object.facts.comment.as_deref().filter(|c| !c.is_empty()) {
             p.comment { (text::prose(comment)) }
@@ -282,7 +282,7 @@ mod tests {
         let mut object = sample::table(&sample::connection_object(), "x\"><img src=x onerror=alert(1)>");
         object.facts.attributes = vec![("<a>".into(), "\u{202e}gpj.exe".into())];
         object.facts.comment = Some("</p><script>1</script>".into());
-        let shown = html! { (head(&object)) (facts(&object, sample::now())) }.into_string();
+        let shown = html! { (head(&object, &sample::visitor())) (facts(&object, sample::now())) }.into_string();
         assert!(!shown.contains("<img") && !shown.contains("<script") && !shown.contains("<a>"), "{shown}");
         assert!(shown.contains("\\u{202e}gpj.exe"), "{shown}");
     }
@@ -292,7 +292,16 @@ mod tests {
         let mut object = sample::connection_object();
         object.visible = Visible::OnPath;
         let shown =
-            html! { (head(&object)) (tabs(&object, Tab::Content)) (facts(&object, sample::now())) }.into_string();
+            html! { (head(&object, &sample::visitor())) (tabs(&object, Tab::Content)) (facts(&object, sample::now())) }
+                .into_string();
+        assert!(!shown.contains("/sync") && !shown.contains("/settings") && !shown.contains("/delete"), "{shown}");
+    }
+
+    #[test]
+    fn who_only_looks_on_is_offered_nothing_to_do() {
+        let object = sample::connection_object();
+        assert!(head(&object, &sample::visitor()).into_string().contains("/sync"));
+        let shown = head(&object, &sample::onlooker()).into_string();
         assert!(!shown.contains("/sync") && !shown.contains("/settings") && !shown.contains("/delete"), "{shown}");
     }
 

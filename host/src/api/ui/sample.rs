@@ -33,6 +33,13 @@ pub(super) fn visitor() -> Visitor {
     Visitor { caller: Caller(principal), token: "sample-token".into() }
 }
 
+/// Somebody who sees everything and may change nothing.
+pub(super) fn onlooker() -> Visitor {
+    let mut visitor = visitor();
+    visitor.caller.0.permissions.clear();
+    visitor
+}
+
 pub(super) fn connection() -> Connection {
     let actor = Actor { id: PrincipalId::generate(), name: "Ada".into(), email: None };
     Connection {

@@ -39,6 +39,13 @@ pub(super) struct Visitor {
     pub(super) token: String,
 }
 
+impl Visitor {
+    /// Whether anything that the visitor wholly sees offers what can be done with it: who only looks on gets no buttons.
+    pub(super) fn may_act(&self) -> bool {
+        routes::may_act(&self.caller).is_ok()
+    }
+}
+
 impl FromRequestParts<ApiState> for Visitor {
     type Rejection = ApiError;
 

@@ -1,7 +1,7 @@
 //! What is held, inside a transaction: each object in at most one hold, each hold with at least one object, and the indexes
 //! by which both are found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
@@ -181,6 +181,46 @@ pub(in crate::db) fn free(rows: &mut WriteRows<'_>, object: u128) -> Result<bool
         rows.scope_holds.remove(row.scope)?;
     }
     Ok(true)
+}
+
+/// Frees what a moved object has taken with it out of the scopes of its holds: whoever may decide about these need not see
+/// where it is now. It counts as present until a sync finds it absent there. `left` are the containers that it was in and
+/// is in no more.
+pub(in crate::db) fn free_moved(
+    rows: &mut WriteRows<'_>,
+    connection: u128,
+    moved: u128,
+    left: &[u128],
+) -> Result<(), Fault> {
+    let mut holds = Vec::new();
+    for entry in rows.connection_holds.range((connection, 0)..=(connection, u128::MAX))? {
+        let hold = entry?.0.value().1;
+        if row(rows, hold)?.is_some_and(|row| left.contains(&row.scope)) {
+            holds.push(hold);
+        }
+    }
+    let (mut inside, mut gone): (HashMap<u128, bool>, Vec<u128>) = (HashMap::new(), Vec::new());
+    for hold in holds {
+        for entry in rows.held.range((hold, 0)..=(hold, u128::MAX))? {
+            let (key, held) = entry?;
+            let parent = decode::<HeldRow>(held.value())?.place.parent;
+            let is_inside = match inside.get(&parent) {
+                Some(known) => *known,
+                None => {
+                    let lineage = tree::lineage(rows, parent)?.unwrap_or_default();
+                    lineage.iter().any(|node| node.id == moved)
+                }
+            };
+            inside.insert(parent, is_inside);
+            if is_inside {
+                gone.push(key.value().1);
+            }
+        }
+    }
+    for object in gone {
+        free(rows, object)?;
+    }
+    Ok(())
 }
 
 /// The lineage of an object that was proved to be absent, where it still counts as present and is where it was. What is

@@ -10,14 +10,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     super::{
+        counters::CountersRow,
         fault::Fault,
-        records::{ObjectRow, decode, encode},
+        records::{ListedRow, ObjectRow, decode, encode},
         tables::{Rows, WriteRows},
         tree::{self, Tree},
     },
     ledger::Ledger,
 };
-use crate::model::settings::Overrides;
+use crate::model::{column::Column, settings::Overrides};
 
 /// What a row would be; none where it would be gone.
 pub(super) type Drafted = Option<Vec<u8>>;
@@ -53,6 +54,21 @@ impl At<'_> {
             Self::Listed(container, namespace) => (7, of(container, &[namespace.as_bytes()])),
             Self::RemoteId(id) => (8, id.as_bytes().to_vec()),
         }
+    }
+}
+
+/// Whether a row of a draft is one of the table with this number.
+pub(in crate::db) fn is_readable(table: u8, row: &[u8]) -> bool {
+    match table {
+        0 => decode::<ObjectRow>(row).is_ok(),
+        1 | 8 => decode::<u128>(row).is_ok(),
+        2 => decode::<String>(row).is_ok(),
+        3 => decode::<Vec<Column>>(row).is_ok(),
+        4 => decode::<i64>(row).is_ok(),
+        5 => decode::<Overrides>(row).is_ok(),
+        6 => decode::<CountersRow>(row).is_ok(),
+        7 => decode::<ListedRow>(row).is_ok(),
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@
 //! left to be told apart still stands in the store. Between the two the tree only loses objects and marks, because no sync
 //! of an overlapping subtree runs; so each object is looked at again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use redb::ReadableTable as _;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
         holds::{self, HeldRow, HoldRow},
         jobs::{ClaimError, owned},
         records::{ObjectRow, PlaceRow, decode, encode, micros},
+        tree,
     },
     Advanced, Db, Step,
     ledger::Ledger,
@@ -82,15 +83,28 @@ impl Ledger<'_, '_> {
         Ok(self.rows.absent.get((self.job_id, id))?.is_some())
     }
 
-    /// What this page has seen is neither absent nor held.
+    /// What this page has seen is neither absent nor held, and neither is what it lies in: that is there, whatever a
+    /// listing of what is above it had.
     pub(super) fn free_seen(&mut self) -> Result<(), Fault> {
-        if self.has_absences()? {
-            for id in &self.placed {
-                self.rows.absent.remove((self.job_id, *id))?;
+        let may_be_absent = self.has_absences()?;
+        let may_be_held = !self.dry && holds::is_any(self.rows, self.job.connection)?;
+        if !may_be_absent && !may_be_held {
+            return Ok(());
+        }
+        let mut there = HashSet::new();
+        for container in &self.shown {
+            let mut next = Some(*container);
+            while let Some(id) = next
+                && there.insert(id)
+            {
+                next = tree::object(self, id)?.and_then(|row| row.parent);
             }
         }
-        if !self.dry && holds::is_any(self.rows, self.job.connection)? {
-            for id in &self.placed {
+        for id in there.union(&self.placed) {
+            if may_be_absent {
+                self.rows.absent.remove((self.job_id, *id))?;
+            }
+            if may_be_held {
                 holds::free(self.rows, *id)?;
             }
         }

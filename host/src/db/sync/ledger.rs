@@ -103,6 +103,8 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) pending: Pending,
     /// Objects that this page has placed.
     pub(super) placed: HashSet<u128>,
+    /// Containers in which this page has shown something.
+    pub(super) shown: HashSet<u128>,
     /// Children seen in this page, by container and namespace.
     pub(super) seen: BTreeMap<(u128, String), Vec<u128>>,
     /// Names whose columns are to be asked for, by container and namespace.
@@ -139,6 +141,7 @@ impl<'a, 't> Ledger<'a, 't> {
             dirty: false,
             pending: Pending::default(),
             placed: HashSet::new(),
+            shown: HashSet::new(),
             seen: BTreeMap::new(),
             asked: BTreeMap::new(),
             changes: Vec::new(),

@@ -314,7 +314,11 @@ impl Ledger<'_, '_> {
         let is_doubted = !unseen.is_empty();
         let is = |id: &u128, presence| answers.get(id).is_some_and(|answer| **answer == presence);
         // What is there when it is asked for by name is seen: it is held no more.
-        self.placed.extend(unseen.iter().map(|(id, _)| *id).filter(|id| is(id, Presence::Present)));
+        let present: Vec<u128> = unseen.iter().map(|(id, _)| *id).filter(|id| is(id, Presence::Present)).collect();
+        if !present.is_empty() {
+            self.shown.insert(container);
+        }
+        self.placed.extend(present);
         unseen.retain(|(id, _)| is(id, Presence::Absent));
         self.close_container(container, &namespace, &basis, &unseen, is_doubted)?;
         Ok(None)

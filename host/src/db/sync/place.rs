@@ -183,6 +183,7 @@ impl Ledger<'_, '_> {
     /// Notes that a child was seen in this job.
     pub(super) fn see(&mut self, container: u128, namespace: &str, id: u128) {
         self.placed.insert(id);
+        self.shown.insert(container);
         match self.seen.get_mut(&(container, namespace.to_owned())) {
             Some(ids) => ids.push(id),
             None => {

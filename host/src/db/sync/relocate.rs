@@ -6,6 +6,7 @@ use super::{
     super::{
         counters::{Counters, Tally as _},
         fault::Fault,
+        holds,
         records::{ObjectRow, PlaceRow, decode, encode, micros},
         tree::{self, DISPLACED, Node},
     },
@@ -63,6 +64,10 @@ impl Ledger<'_, '_> {
             self.displace(at)?;
         }
         let held = self.shift(container, &scanned, id, row)?;
+        let left: Vec<u128> = old_lineage.iter().copied().filter(|at| !container.lineage.contains(at)).collect();
+        if !self.dry && !left.is_empty() {
+            holds::free_moved(self.rows, self.job.connection, id, &left)?;
+        }
         if held.changed {
             self.note(id, What::Moved { from, to: scanned.path.clone() });
             self.tell_from(old_lineage);
@@ -189,6 +194,7 @@ impl Ledger<'_, '_> {
         *self.job.counts.added.entry(row.object_type.clone()).or_default() += 1;
         // What was seen at the place was this one.
         self.placed.insert(new);
+        self.shown.insert(parent);
         self.share_seen(parent, &row.namespace, id, new)?;
         self.note(new, What::Added);
         // Its own columns are to be read again.

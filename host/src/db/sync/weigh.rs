@@ -22,10 +22,11 @@ use super::{
     },
     draft::View,
     judge::AbsentRow,
+    lately,
 };
 use crate::model::{
     filter::{Filter, Way},
-    hold::{HoldRule, Rebased, Trip, Verdict, Weighed, cause, cause_within, trips},
+    hold::{Children, HoldRule, Rebased, Trip, Verdict, Weighed, cause, cause_within, trips},
     id::ObjectId,
     job::Trigger,
     object::{Kind, RemoteStatus},
@@ -69,16 +70,33 @@ impl Wider {
     }
 }
 
+/// Children of one namespace that are gone.
+#[derive(Clone, Copy, Default)]
+struct Gone {
+    vanished: u64,
+    earlier: u64,
+}
+
 /// What the absences below one container amount to.
 #[derive(Default)]
 struct Tally {
     vanished: u64,
-    vanished_children: u64,
+    /// Leaves that syncs of parts have marked lately.
+    earlier: u64,
+    /// Its own children of both kinds, by namespace.
+    children: BTreeMap<String, Gone>,
     rebased: Option<Rebased>,
     /// Of a container further down.
     rebased_below: Option<Rebased>,
     /// Whether anything but tables has vanished.
     others: bool,
+}
+
+impl Gone {
+    /// What that is of those that count as present.
+    fn among(self, present: u64) -> Children {
+        Children { known: present + self.earlier, vanished: self.vanished + self.earlier }
+    }
 }
 
 impl Tally {
@@ -113,6 +131,11 @@ pub(super) fn weigh(rows: &impl Rows, job_id: u128, job: &JobRow) -> Result<Vec<
         let (id, absent) = (key.value().1, decode::<AbsentRow>(row.value())?);
         if let Some(above) = scale.add(id, &absent, &mut tallies)? {
             absences.push((id, above));
+        }
+    }
+    if !absences.is_empty() {
+        for (id, by) in lately::marked(rows, job)? {
+            scale.add_earlier(id, by, job.object, &mut tallies)?;
         }
     }
     let scheduled = queue::brief_job(rows, job_id, job.clone())?.trigger == Trigger::Schedule;
@@ -156,7 +179,7 @@ impl<R: Rows> Scale<'_, R> {
             tally.vanished += weight;
             tally.others |= leaves.others;
             if node.id == absent.place.parent {
-                tally.vanished_children += 1;
+                tally.children.entry(absent.place.namespace.clone()).or_default().vanished += 1;
                 tally.rebased = tally.rebased.take().or_else(|| absent.rebased.clone());
             } else {
                 tally.rebased_below = tally.rebased_below.take().or_else(|| absent.rebased.clone());
@@ -164,6 +187,33 @@ impl<R: Rows> Scale<'_, R> {
         }
         // It is gone as others are, and somebody else decides about it.
         Ok((!is_left_alone).then_some(above))
+    }
+
+    /// Adds what a sync of `by` has marked lately to the containers above it that were listed as a whole neither by that
+    /// sync nor by this one, of `object`.
+    fn add_earlier(
+        &mut self,
+        id: u128,
+        by: u128,
+        object: u128,
+        tallies: &mut HashMap<u128, Tally>,
+    ) -> Result<(), Fault> {
+        let row = tree::object(&self.view, id)?.filter(|row| row.mark() == RemoteStatus::Missing);
+        let Some((row, parent)) = row.and_then(|row| row.parent.map(|parent| (row, parent))) else { return Ok(()) };
+        let Some(above) = self.above(parent)? else { return Ok(()) };
+        let way = above.way.as_ref().and_then(|way| self.filter.below(way, &row.name));
+        let Some(way) = way.filter(|_| above.status != RemoteStatus::Excluded) else { return Ok(()) };
+        let mut leaves = Leaves { view: self.view, filter: self.filter, began: self.began, others: false };
+        let weight = leaves.of(id, &row, &way, u64::MAX)?;
+        for node in above.chain.iter().take_while(|node| node.id != by && node.id != object) {
+            let Some(tally) = tallies.get_mut(&node.id) else { break };
+            tally.earlier += weight;
+            tally.others |= leaves.others;
+            if node.id == parent {
+                tally.children.entry(row.listed_namespace().to_owned()).or_default().earlier += 1;
+            }
+        }
+        Ok(())
     }
 
     fn above(&mut self, parent: u128) -> Result<Option<Rc<Above>>, Fault> {
@@ -217,7 +267,7 @@ impl<R: Rows> Scale<'_, R> {
                 (weighed, cause)
             } else {
                 let tally = tallies.get(&scope).unwrap_or(tally);
-                let it = self.within(&scope_chain, tallies.get(&scope))?;
+                let it = Weighed { earlier: weighed.earlier, ..self.within(&scope_chain, tallies.get(&scope))? };
                 let basis = tally.rebased.as_ref().or(tally.rebased_below.as_ref());
                 let cause = cause_within(&it, &tree::path_of(&scope_chain)?, tally.leaves(), basis);
                 (it, cause)
@@ -241,15 +291,24 @@ impl<R: Rows> Scale<'_, R> {
             return Ok(None);
         };
         let mut leaves = Leaves { view: self.view, filter: self.filter, began: self.began, others: false };
+        let vanished = tally.vanished + tally.earlier;
         let mut it = Weighed {
-            known: leaves.below(last.id, &way, rule.enough(tally.vanished))?,
-            vanished: tally.vanished,
-            children: leaves.children(last.id, &way, tally.vanished_children + 1)?,
-            vanished_children: tally.vanished_children,
+            known: leaves.below(last.id, &way, rule.enough(vanished))? + tally.earlier,
+            vanished,
+            earlier: tally.earlier,
             rebased: tally.rebased.clone(),
+            ..Weighed::default()
         };
+        let mut gone = Gone::default();
+        for (namespace, it_gone) in &tally.children {
+            gone.vanished += it_gone.vanished;
+            gone.earlier += it_gone.earlier;
+            let known = leaves.children_in(last.id, namespace, &way, it_gone.vanished + 1)?;
+            it.namespaces.insert(namespace.clone(), it_gone.among(known));
+        }
+        it.children = gone.among(leaves.children(last.id, &way, gone.vanished + 1)?);
         let Some(trip) = trips(rule, &it) else { return Ok(None) };
-        it.known = leaves.below(last.id, &way, u64::MAX)?;
+        it.known = leaves.below(last.id, &way, u64::MAX)? + tally.earlier;
         Ok(Some((trip, it)))
     }
 
@@ -351,6 +410,22 @@ impl<R: Rows> Leaves<'_, R> {
                 break;
             }
             found += u64::from(self.present(child?, way)?.is_some());
+        }
+        Ok(found)
+    }
+
+    /// The same of one namespace.
+    fn children_in(&self, id: u128, namespace: &str, way: &Way, stop: u64) -> Result<u64, Fault> {
+        let rows = self.view.rows;
+        let mut stored = tree::children_in(rows, id, namespace)?;
+        stored.extend(tree::displaced_in(rows, id)?);
+        let mut found = 0;
+        for child in self.view.redrawn(id, stored, |row| row.listed_namespace() == namespace)? {
+            if found >= stop {
+                break;
+            }
+            let present = self.present(child, way)?;
+            found += u64::from(present.is_some_and(|(row, _)| row.listed_namespace() == namespace));
         }
         Ok(found)
     }

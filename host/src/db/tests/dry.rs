@@ -353,6 +353,19 @@ async fn a_dry_run_goes_on_after_a_restart_where_it_stood() {
 }
 
 #[tokio::test]
+async fn how_a_connection_stands_is_told_by_its_last_sync_whatever_dry_runs_came_since() {
+    let mut world = world("dry-last").await;
+    let sync = world.sync("K").await;
+    let part = world.get("K/cat/s1").await.id;
+    for _ in 0..3 {
+        dry_run(&mut world, "K", false).await;
+    }
+    let last = world.db.last_syncs(&Sight::All).await.expect("last syncs");
+    assert_eq!(last.iter().map(|job| job.id).collect::<Vec<_>>(), [sync.id]);
+    assert!(world.db.last_syncs(&Sight::Roots(vec![part])).await.expect("last syncs").is_empty(), "not of all");
+}
+
+#[tokio::test]
 async fn what_is_read_twice_is_listed_once() {
     let mut world = world("dry-twice").await;
     world.platform.add("cat/s1/new", "id:int");
@@ -512,6 +525,40 @@ async fn a_list_has_an_end_and_goes_with_its_job() {
         .await
         .expect("count");
     assert_eq!(left, (0, 0, 0));
+}
+
+#[tokio::test]
+async fn what_a_person_sets_meanwhile_hurts_no_dry_run() {
+    let mut world = world("dry-set-meanwhile").await;
+    // Both schemas get something, so that their numbers are drafted; then a table moves that is set since.
+    world.platform.add("cat/s1/new", "id:int");
+    world.platform.rename("cat/s1/a", "cat/s2/a");
+    let now = world.now();
+    world.db.enqueue_dry_run(&Sight::All, &at("K"), false, now).await.expect("enqueue").expect("object");
+    let claimed = world.db.claim_job(now).await.expect("claim").expect("job");
+    let is_late = |task: &crate::model::job::Task| match &task.work {
+        Work::Read { partition, .. } => partition.id == "list cat/s2",
+        _ => false,
+    };
+    let (mut tasks, mut is_set) = (claimed.tasks.clone(), false);
+    while !tasks.is_empty() {
+        let n = tasks.iter().position(|task| !is_late(task)).unwrap_or(0);
+        let task = tasks.remove(n);
+        if is_late(&task) && !is_set {
+            is_set = true;
+            let off = SettingsChange { is_active: Some(Some(false)), new_children: None };
+            let object = at("K/cat/s1/a");
+            world.db.change_settings(&Sight::All, &object, off, None, Mode::Apply, now).await.expect("set");
+        }
+        let advanced = world.platform.advance(&world.db, claimed.claim, &task, now).await;
+        tasks.extend(advanced.task.into_iter().chain(advanced.added));
+    }
+    assert!(is_set);
+    let rest = super::super::jobs::Claimed { tasks: Vec::new(), ..claimed };
+    let done = world.platform.run(&world.db, rest, now).await;
+    let would = entries(&world, &Sight::All, done.id).await;
+    assert!(would.iter().any(|entry| matches!(entry.what, What::Moved { .. })), "{would:#?}");
+    world.check().await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What a sync proves to be absent and does not believe (D33): wrong grants mark nothing, people decide, a crash costs nothing.
 
+mod parts;
+
 use super::{World, actor, at, enabled, later, path, platform::Platform, update_of};
 use crate::{
     db::{connections::ConnectionUpdate, holds::HoldError, jobs::JobEnd},

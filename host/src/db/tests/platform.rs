@@ -39,6 +39,8 @@ pub(super) struct Platform {
     /// Things that listings leave out though they are there.
     pub(super) hidden: BTreeSet<String>,
     pub(super) remote_ids_unique: bool,
+    /// Whether schemas list functions too, in a namespace of their own: what is named `fn_…`.
+    pub(super) has_functions: bool,
     /// As whom it lists.
     pub(super) role: String,
     /// Things that the connector leaves out, and why.
@@ -61,6 +63,7 @@ impl Default for Platform {
             failing: BTreeSet::new(),
             hidden: BTreeSet::new(),
             remote_ids_unique: true,
+            has_functions: false,
             role: "reader".into(),
             left_out: BTreeMap::new(),
             filter: Filter::default(),
@@ -148,12 +151,13 @@ impl Platform {
         let (kind, object_type) = match name.split('/').count() {
             1 => (Kind::Container, "database"),
             2 => (Kind::Container, "schema"),
+            _ if self.has_functions && name.contains("/fn_") => (Kind::Other, "function"),
             _ => (Kind::TableLike, "table"),
         };
         let is_table = kind == Kind::TableLike;
         ScannedObject {
             path: remote(name),
-            namespace: String::new(),
+            namespace: if kind == Kind::Other { "function".into() } else { String::new() },
             facts: Facts {
                 kind,
                 object_type: object_type.into(),
@@ -185,11 +189,16 @@ impl Platform {
             .map(|object| Self::partition(&text(&object.path)))
             .collect();
         let is_last = to == children.len();
-        let listed = Listing { path: remote(scope), namespace: String::new(), basis: self.role.clone() };
+        let listed = |namespace: &str| Listing {
+            path: remote(scope),
+            namespace: namespace.to_owned(),
+            basis: self.role.clone(),
+        };
+        let namespaces: &[&str] = if self.has_functions { &["", "function"] } else { &[""] };
         Page {
             objects,
             partitions,
-            listed: is_last.then_some(listed).into_iter().collect(),
+            listed: namespaces.iter().filter(|_| is_last).map(|namespace| listed(namespace)).collect(),
             next: (!is_last).then(|| Cursor(to.to_string())),
             ..Page::default()
         }

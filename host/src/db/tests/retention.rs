@@ -49,6 +49,7 @@ async fn old_jobs_go_and_the_last_of_each_connection_stays() {
     };
     let before = all(&world).await.len();
     assert_eq!(before, 7);
+    while world.db.reclaim(100).await.expect("reclaim") {}
     assert!(!world.db.forget_jobs(start(), 10).await.expect("forget"), "nothing is that old");
     assert_eq!(all(&world).await.len(), before);
     // By ones, and a crash in the middle of it.
@@ -81,6 +82,7 @@ async fn jobs_of_an_older_program_are_found_too() {
         .expect("write");
     let world = world.crash();
     world.check().await;
+    while world.db.reclaim(100).await.expect("reclaim") {}
     while world.db.forget_jobs(later(1000), 10).await.expect("forget") {}
     assert_eq!(all(&world).await, [kept.id]);
     world.check().await;
@@ -121,7 +123,7 @@ async fn a_summary_counts_and_tells_how_each_connection_stands() {
     assert_eq!(summary.ended.into_iter().collect::<Vec<_>>(), [("completed", 1), ("failed", 2)]);
     assert_eq!(summary.waiting_since, Some(now));
     assert_eq!(summary.connections.len(), 1);
-    assert_eq!(summary.connections[0].1.as_ref().map(|job| (job.id, job.state)), Some((last.id, JobState::Failed)));
+    assert_eq!(summary.connections[0].last.as_ref().map(|job| (job.id, job.state)), Some((last.id, JobState::Failed)));
     let owner = Sight::Roots(vec![world.get("K/c2").await.id]);
     let summary = world.db.job_summary(&owner, start()).await.expect("summary");
     assert_eq!((summary.running.len(), summary.ended.len(), summary.connections.len()), (1, 0, 0));

@@ -8,6 +8,7 @@ use super::{
     super::{
         fault::Fault,
         holds::{DecidedRow, HeldRow, HoldRow},
+        records::decode,
         sync::{AbsentRow, VerdictRow},
         tree,
     },
@@ -67,6 +68,13 @@ impl Check<'_> {
             let stored = tree::object(self.rows, object).ok().flatten();
             let is_present = stored.is_some_and(|row| row.mark() == RemoteStatus::Present);
             self.require(is_present, "held", key, "the object is not there, or has a mark");
+            // What is cut off, or given back, is nowhere.
+            let scope = self.rows.holds.get(hold)?.and_then(|row| decode::<HoldRow>(row.value()).ok());
+            let lineage = tree::lineage(self.rows, object).ok().flatten();
+            if let (Some(HoldRow { scope, .. }), Some(lineage)) = (scope, lineage) {
+                let is_in_it = lineage.iter().any(|node| node.id == scope);
+                self.require(is_in_it, "held", key, "the object is not in the scope of the hold");
+            }
             if let Some(row) = self.row::<HeldRow>("held", key, row.value()) {
                 *counted.entry(hold).or_default().entry(row.object_type).or_default() += 1;
             }

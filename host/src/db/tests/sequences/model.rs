@@ -50,6 +50,8 @@ pub(super) struct Item {
     pub(super) columns: Option<Vec<Column>>,
     pub(super) fingerprint: Option<String>,
     pub(super) mark: Mark,
+    /// The object of the sync that marked it as missing; none where a person did.
+    pub(super) gone_by: Option<Id>,
     /// What the connector said when it left it out.
     pub(super) why: Option<String>,
     pub(super) status: Option<Status>,
@@ -132,6 +134,7 @@ impl Model {
             columns: None,
             fingerprint: None,
             mark: Mark::Present,
+            gone_by: None,
             why: None,
             status: None,
             set_at: 0,

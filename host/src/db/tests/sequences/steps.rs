@@ -41,6 +41,8 @@ pub(super) struct Setup {
     pub(super) remote_ids_unique: bool,
     pub(super) confirms: bool,
     pub(super) page_size: usize,
+    /// Whether each container is listed in two partitions, of which one fails where its listing does.
+    pub(super) splits: bool,
     /// Whether tables have fingerprints.
     pub(super) fingerprints: bool,
     /// Whether the connector itself asks only for what the patterns keep.
@@ -223,6 +225,7 @@ pub(super) fn plan(seed: u64) -> Plan {
         remote_ids_unique: !random.one_in(4),
         confirms: random.one_in(2),
         page_size: 1 + random.below(4),
+        splits: random.one_in(3),
         fingerprints: !random.one_in(3),
         knows_patterns: random.one_in(2),
         tells_hidden: random.one_in(2),

@@ -16,7 +16,7 @@ use super::{
         },
         model::{
             Id, ROOT,
-            pages::{Counts, Descent, Follows, Sync, text},
+            pages::{Counts, Descent, Follows, Sync, Turn, text},
         },
         steps::Random,
     },
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::model::{
     id::{JobId, ObjectId},
-    job::{Claim, JobState, Task, Work},
+    job::{JobState, Task, Work},
     page::{Cursor, ObjectError, Page, Presence},
     path::RemotePath,
 };
@@ -62,7 +62,7 @@ impl Drive {
         let task = running.tasks.remove(random.below(running.tasks.len()));
         let mut sync = self.model.jobs.remove(&id).expect("job");
         let moves = self.model.moves;
-        let (advanced, follows) = self.advance(&mut sync, running.claim, &task, random).await?;
+        let (advanced, follows) = self.advance(&mut sync, &running, &task, random).await?;
         self.model.jobs.insert(id, sync);
         self.follow(&task, &advanced, &follows)?;
         running.tasks.extend(advanced.task);
@@ -90,7 +90,7 @@ impl Drive {
         let (claim, task) = random.pick(&self.void);
         let now = self.now();
         let step = self.platform.step(claim, task, now);
-        let page = self.page("", true, None);
+        let page = self.page(&Platform::partition(""), true, None);
         let refused = self.db.apply_page(step, page).await;
         ensure(matches!(refused, Err(ClaimError::Lost)), || format!("a void claim wrote: {refused:?}"))
     }
@@ -153,31 +153,39 @@ impl Drive {
     async fn advance(
         &mut self,
         sync: &mut Sync,
-        claim: Claim,
+        running: &Running,
         task: &Task,
         random: &mut Random,
     ) -> Result<(Advanced, Follows), Failure> {
-        let now = self.now();
+        let (now, claim) = (self.now(), running.claim);
         let step = self.platform.step(claim, task.number, now);
         let mut follows = Follows::default();
         let advanced = match &task.work {
             Work::Plan { scope } => {
-                let partitions = vec![Platform::partition(&text(scope))];
+                let partitions = self.partitions(&text(scope));
                 follows = self.model.plan(sync, &partitions);
                 self.db.apply_plan(step, partitions).await
             }
             Work::Read { partition, want_columns, second_look } => {
-                let scope = text(&partition.scope);
-                let page = self.page(&scope, *want_columns, task.cursor.as_ref());
+                let page = self.page(partition, *want_columns, task.cursor.as_ref());
                 if task.cursor.is_some() && random.one_in(12) {
                     // The platform has forgotten the cursor.
                     self.db.defer_task(step, Duration::ZERO, true).await
-                } else if self.platform.failing.contains(&scope) && page.next.is_none() {
+                } else if self.is_failing(partition) && page.next.is_none() {
                     self.model.failed(sync, &partition.scope, true);
                     self.db.fail_task(step, unavailable(&partition.scope)).await
                 } else {
-                    let begins = (task.number, task.cursor.is_none());
-                    follows = self.model.page(sync, begins, &partition.scope, &page, *second_look);
+                    let is_of_scope = |other: &&Task| match &other.work {
+                        Work::Read { partition: other, .. } => other.scope == partition.scope,
+                        _ => false,
+                    };
+                    let turn = Turn {
+                        task: task.number,
+                        begins: task.cursor.is_none(),
+                        second_look: *second_look,
+                        is_last: !running.tasks.iter().any(|other| is_of_scope(&other)),
+                    };
+                    follows = self.model.page(sync, &turn, &partition.scope, &page);
                     self.db.apply_page(step, page).await
                 }
             }
@@ -238,7 +246,7 @@ impl Drive {
             }
             Work::Confirm { scope, .. } => {
                 follows = self.model.look_again(sync, scope);
-                self.db.apply_second_look(step, vec![Platform::partition(&text(scope))]).await
+                self.db.apply_second_look(step, self.partitions(&text(scope))).await
             }
         };
         Ok((advanced.map_err(said("step"))?, follows))

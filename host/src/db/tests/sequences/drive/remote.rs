@@ -10,7 +10,7 @@ use super::{
     },
     Drive,
 };
-use crate::model::page::{Cursor, Listing, ObjectError, Page};
+use crate::model::page::{Cursor, Listing, ObjectError, Page, Partition};
 
 impl Drive {
     pub(super) fn add(&mut self, table: &str, spec: &str) {
@@ -103,12 +103,31 @@ impl Drive {
         self.running = running;
     }
 
+    /// What a container is listed by: whole, or in two parts that its names fall into.
+    pub(super) fn partitions(&self, scope: &str) -> Vec<Partition> {
+        let whole = Platform::partition(scope);
+        if !self.setup.splits {
+            return vec![whole];
+        }
+        let part = |n: usize| Partition { id: format!("{} {n}", whole.id), payload: n.to_string(), ..whole.clone() };
+        vec![part(0), part(1)]
+    }
+
+    /// Whether the listing of a partition fails at its end.
+    pub(super) fn is_failing(&self, partition: &Partition) -> bool {
+        partition.payload != "0" && self.platform.failing.contains(&text(&partition.scope))
+    }
+
     /// A page by names: what stands at a name from beginning to end is on one of them, whatever happens beside it.
-    pub(super) fn page(&self, scope: &str, want_columns: bool, cursor: Option<&Cursor>) -> Page {
+    pub(super) fn page(&self, partition: &Partition, want_columns: bool, cursor: Option<&Cursor>) -> Page {
+        let scope = text(&partition.scope);
+        let scope = scope.as_str();
+        let part = partition.payload.parse::<usize>().ok();
+        let is_part = |name: &str| part.is_none_or(|part| name.bytes().map(usize::from).sum::<usize>() % 2 == part);
         let is_asked = |name: &String| !self.setup.knows_patterns || !self.model.leaves_out(&names(name));
         let after = cursor.map_or("", |cursor| cursor.0.as_str());
         let mut children = self.platform.children(scope);
-        children.retain(|name| is_asked(name) && name.as_str() > after);
+        children.retain(|name| is_asked(name) && is_part(name) && name.as_str() > after);
         let hidden: Vec<String> =
             children.iter().filter(|name| self.platform.hidden.contains(*name)).cloned().collect();
         children.retain(|name| !self.platform.hidden.contains(name));
@@ -124,7 +143,7 @@ impl Drive {
             .collect();
         let partitions = objects.iter().filter(|object| object.excluded.is_none());
         let partitions = partitions.filter(|object| object.path.0.len() < 3);
-        let partitions = partitions.map(|object| Platform::partition(&text(&object.path))).collect();
+        let partitions = partitions.flat_map(|object| self.partitions(&text(&object.path))).collect();
         let listed = Listing { path: remote(scope), namespace: String::new(), basis: self.model.basis.clone() };
         let error =
             |name: &String| ObjectError { path: remote(name), code: "permission-denied".into(), message: "no".into() };

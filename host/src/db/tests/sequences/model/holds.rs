@@ -64,6 +64,20 @@ impl Model {
         known.map(|child| self.leaves(sync, child)).sum()
     }
 
+    /// What other syncs have marked as missing below a container that neither they nor this one list as a whole. Nothing in
+    /// a sequence is older than a day.
+    fn marked_earlier(&self, sync: &Sync, container: Id) -> Vec<Id> {
+        let above = self.chain(container);
+        let counts = |(id, item): &(&Id, &super::Item)| {
+            let is_by_another = item.gone_by.is_some_and(|by| !above.contains(&by));
+            let is_below = **id != container && self.chain(**id).contains(&container);
+            let is_left_out = || self.is_excluded(**id) || self.leaves_out(&self.names(**id));
+            item.mark == Mark::Missing && is_by_another && is_below && !is_left_out()
+        };
+        let all = if above.contains(&sync.object) { None } else { Some(&self.items) };
+        all.into_iter().flatten().filter(counts).map(|(id, _)| *id).collect()
+    }
+
     /// In which scopes a sync found too much gone (D33): more than a share of the known leaves below any container, every
     /// child of one that had more than one, or anything after a changed basis. What is wide decides for what lies in it.
     pub(in super::super) fn weigh(&self, sync: &Sync) -> BTreeSet<Id> {
@@ -86,10 +100,14 @@ impl Model {
             let chain = self.chain(container);
             let is_in = |id: &Id| *id != container && self.chain(*id).contains(&container);
             let is_child = |id: &Id| self.items[id].parent == Some(container);
-            let vanished: u64 = absent.keys().filter(|id| is_in(id)).map(|id| weight(*id)).sum();
-            let gone = absent.keys().filter(|id| is_child(id)).count();
-            let children = self.children(container).into_iter().filter(|id| self.is_known(sync, *id)).count();
-            let known = self.leaves_below(sync, container);
+            let earlier = self.marked_earlier(sync, container);
+            let marked: u64 = earlier.iter().map(|id| self.leaves(sync, *id)).sum();
+            let marked_children = earlier.iter().filter(|id| is_child(id)).count();
+            let vanished: u64 = absent.keys().filter(|id| is_in(id)).map(|id| weight(*id)).sum::<u64>() + marked;
+            let gone = absent.keys().filter(|id| is_child(id)).count() + marked_children;
+            let present = self.children(container).into_iter().filter(|id| self.is_known(sync, *id)).count();
+            let children = present + marked_children;
+            let known = self.leaves_below(sync, container) + marked;
             let is_rebased = absent.iter().any(|(id, absence)| is_child(id) && absence.2);
             let is_emptied = children > 1 && gone == children;
             let is_too_much = known >= self.hold_rule.minimum && vanished * 100 > known * self.hold_rule.share;
@@ -124,15 +142,16 @@ impl Model {
             return false;
         }
         sync.counts.missing += 1;
-        self.believe(id, &absence);
+        self.believe(id, &absence, Some(sync.object));
         true
     }
 
-    fn believe(&mut self, id: Id, (parent, ..): &Absence) {
+    fn believe(&mut self, id: Id, (parent, ..): &Absence, by: Option<Id>) {
         self.held.0.remove(&id);
         let container = self.items.get_mut(parent).expect("container");
         container.trusted = None;
-        self.items.get_mut(&id).expect("item").mark = Mark::Missing;
+        let item = self.items.get_mut(&id).expect("item");
+        (item.mark, item.gone_by) = (Mark::Missing, by);
         self.happens(id, "missing");
     }
 
@@ -142,7 +161,7 @@ impl Model {
         for id in self.holds().remove(&scope).unwrap_or_default() {
             let (_, absence) = self.held.0.remove(&id).expect("held");
             match decision {
-                Decision::Release if self.is_still_absent(id, &absence) => self.believe(id, &absence),
+                Decision::Release if self.is_still_absent(id, &absence) => self.believe(id, &absence, None),
                 Decision::Release => {}
                 // Nor does a sync believe it that left it alone.
                 Decision::Reject => self.jobs.values_mut().for_each(|sync| drop(sync.absent.remove(&id))),
@@ -175,11 +194,20 @@ impl Model {
         }
     }
 
-    /// What was seen is neither absent nor held.
+    /// What has left the scope of its hold, in something that moved, is held no more.
+    pub(in super::super) fn free_moved(&mut self, moved: Id) {
+        for id in self.below(moved) {
+            if self.held.0.get(&id).is_some_and(|(scope, _)| !self.chain(id).contains(scope)) {
+                self.held.0.remove(&id);
+            }
+        }
+    }
+
+    /// What was seen is neither absent nor held, nor is what it lies in.
     pub(in super::super) fn free(&mut self, sync: &mut Sync, seen: &BTreeSet<Id>) {
-        for id in seen {
-            sync.absent.remove(id);
-            self.held.0.remove(id);
+        for id in seen.iter().flat_map(|id| self.chain(*id)).collect::<BTreeSet<Id>>() {
+            sync.absent.remove(&id);
+            self.held.0.remove(&id);
         }
     }
 }

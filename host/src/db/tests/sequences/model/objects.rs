@@ -105,6 +105,7 @@ impl Model {
             self.happens(known, "moved");
         }
         self.moves += 1;
+        self.free_moved(known);
         self.refresh(here, known, scanned, left_out, how);
     }
 

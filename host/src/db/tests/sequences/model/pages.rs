@@ -31,7 +31,7 @@ pub(in super::super) struct Sync {
     pub(super) moved: BTreeMap<Id, (Id, String)>,
     /// Under which id of the platform an object was known that seems to be made anew.
     pub(super) recreated: BTreeMap<String, Id>,
-    /// Paths that were named as worth listing.
+    /// Partitions that were named.
     known: BTreeSet<String>,
     /// What was seen of containers before they were listed a second time, and since.
     pub(super) twice: BTreeMap<Id, (BTreeSet<Id>, BTreeSet<Id>)>,
@@ -42,6 +42,18 @@ pub(in super::super) struct Sync {
     /// Which container a task began to list.
     began_in: BTreeMap<u64, Id>,
     pub(in super::super) counts: Counts,
+}
+
+/// Which page of a listing it is.
+pub(in super::super) struct Turn {
+    /// Tells listings of one job apart.
+    pub(in super::super) task: u64,
+    /// Whether it is the first one.
+    pub(in super::super) begins: bool,
+    /// Whether the container is listed a second time.
+    pub(in super::super) second_look: bool,
+    /// Whether no other listing of the container is left.
+    pub(in super::super) is_last: bool,
 }
 
 /// What a job tells of itself.
@@ -156,21 +168,15 @@ impl Model {
         self.within(sync, |model, here| partitions.iter().for_each(|partition| model.admit(here, partition))).1
     }
 
-    /// A page of a listing. `task` tells listings of one job apart, `begins` its first page.
-    pub(in super::super) fn page(
-        &mut self,
-        sync: &mut Sync,
-        (task, begins): (u64, bool),
-        scope: &RemotePath,
-        page: &Page,
-        second_look: bool,
-    ) -> Follows {
+    /// A page of a listing.
+    pub(in super::super) fn page(&mut self, sync: &mut Sync, turn: &Turn, scope: &RemotePath, page: &Page) -> Follows {
         // Deleted meanwhile.
         let Some(container) = self.at(&text(scope)) else { return Follows::default() };
-        if begins {
-            sync.began_in.insert(task, container);
+        if turn.begins {
+            sync.began_in.insert(turn.task, container);
         }
-        let is_whole = sync.began_in.get(&task) == Some(&container);
+        let is_whole = turn.is_last && sync.began_in.get(&turn.task) == Some(&container);
+        let second_look = turn.second_look;
         let work = |model: &mut Self, here: &mut Here<'_>| {
             if model.remote_ids_unique {
                 for object in &page.objects {
@@ -273,7 +279,7 @@ impl Model {
         let is_inside = self.leaf(here.sync).is_none() && path.starts_with(&object);
         let is_ours = !self.is_host_managed(&path) && !self.leaves_out(&path) && (is_on_the_way || is_inside);
         let name = text(&partition.scope);
-        if !is_ours || !here.sync.known.insert(name.clone()) {
+        if !is_ours || !here.sync.known.insert(partition.id.clone()) {
             here.follows.reads.insert(name, Descent::MustNot);
             return;
         }
@@ -312,7 +318,8 @@ impl Model {
         unseen
     }
 
-    /// A container is complete, says the connector. `is_whole` where its listing began in this very container.
+    /// A container is complete, says the connector. `is_whole` where its listing began in this very container, and
+    /// no other one of it is left.
     fn listed(&mut self, here: &mut Here<'_>, container: Id, second_look: bool, is_whole: bool) {
         let path = self.names(container);
         let is_ours = path.starts_with(&names(&self.scope(here.sync.object)));
