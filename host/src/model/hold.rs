@@ -213,7 +213,8 @@ pub fn cause_within(it: &Weighed, path: &ObjectPath, leaves: &str, basis: Option
         "{vanished} of {known} known {leaves} in {path} would be gone, too large a part of what is known above"
     );
     if it.earlier > 0 {
-        told += &format!(" together with {} that other syncs have marked in the last day", it.earlier);
+        // Not how many: what lies beside the path is nobody's business who asked for it alone.
+        told += " together with what other syncs have marked in the last day";
     }
     match basis {
         Some(Rebased { was, is }) => format!("{told}; it was listed as {is} instead of {was}"),

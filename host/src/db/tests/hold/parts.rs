@@ -42,7 +42,7 @@ async fn a_bad_night_that_is_started_table_by_table_is_held_as_a_whole_one_is() 
     assert_eq!((missing(&world).await.len(), holds(&world).await.len()), (12, 18));
     let hold = holds(&world).await.remove(0);
     let cause = "1 of 1 known tables in K.c0.s0.t12 would be gone, too large a part of what is known above \
-                 together with 12 that other syncs have marked in the last day";
+                 together with what other syncs have marked in the last day";
     assert_eq!((hold.cause.as_str(), hold.path.clone()), (cause, path("K/c0/s0/t12")));
     // What a person released adds nothing, and what came back neither.
     decide(&mut world, &hold, Decision::Release).await;
