@@ -311,6 +311,8 @@ fn refused(error: ConnectionError) -> ApiError {
         ConnectionError::IdentityChanged => ApiError::conflict("identity-changed", message)
             .hint("register the other account as a connection of its own"),
         ConnectionError::Revision(current) => ApiError::revision(current),
+        ConnectionError::Pin(_) => ApiError::conflict("cannot-pin", message)
+            .hint("GET /connectors/{name} lists the versions that are installed and ready"),
         ConnectionError::Secrets => ApiError::conflict("secrets-changed", message).hint("send it again"),
         ConnectionError::Db(error) => error.into(),
     }
