@@ -4,6 +4,7 @@
 //! and the OpenAPI document. Handlers read the store directly, always within what the caller may see, and queue what
 //! takes long: only `check` calls a connector inside a request, under a deadline.
 
+pub mod audit;
 pub mod caller;
 pub mod changes;
 pub mod connections;

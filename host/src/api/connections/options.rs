@@ -98,6 +98,16 @@ pub(super) enum PatternInput {
 pub(super) struct Age(Duration);
 
 impl OptionsInput {
+    /// The version that it pins.
+    pub(super) fn pin(&self) -> Option<&str> {
+        self.pin_change().flatten()
+    }
+
+    /// What it says about pinning, if anything.
+    pub(super) fn pin_change(&self) -> Option<Option<&str>> {
+        self.pin.as_ref().map(Option::as_deref)
+    }
+
     /// The options after this change.
     pub(super) fn over(self, stored: &ConnectionOptions) -> Result<ConnectionOptions, ApiError> {
         never("options.impersonation", self.impersonation)?;
