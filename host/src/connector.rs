@@ -12,6 +12,7 @@ mod imports;
 mod instance;
 mod limits;
 mod loader;
+pub mod signature;
 mod state;
 mod v0_1;
 
