@@ -16,9 +16,12 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::egress::{
-    approval::{ApprovedOrigin, InvalidApproval},
-    session::Policy,
+use crate::{
+    egress::{
+        approval::{ApprovedOrigin, InvalidApproval},
+        session::Policy,
+    },
+    model::signature::{InvalidKey, PublicKey, Trust, Unsigned},
 };
 
 /// How the host runs.
@@ -30,6 +33,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What connections may reach.
     pub egress: Policy,
+    /// Whose connectors are taken.
+    pub trust: Trust,
     /// What is logged, and how.
     pub log: Log,
     /// How syncs run.
@@ -124,6 +129,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     admin_key_file: Option<PathBuf>,
     egress: EgressFile,
+    connectors: ConnectorsFile,
     log: Log,
     jobs: Jobs,
     history: History,
@@ -135,6 +141,13 @@ struct EgressFile {
     allow_cidrs: Vec<String>,
     allow_insecure_http: bool,
     approved_origins: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConnectorsFile {
+    trusted_keys: Vec<String>,
+    unsigned: Unsigned,
 }
 
 /// What flags say; it wins over everything else.
@@ -166,7 +179,7 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 16] = [
+const KNOWN_VARIABLES: [&str; 18] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -175,6 +188,8 @@ const KNOWN_VARIABLES: [&str; 16] = [
     "WHARFINGER_EGRESS_ALLOW_CIDRS",
     "WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP",
     "WHARFINGER_EGRESS_APPROVED_ORIGINS",
+    "WHARFINGER_CONNECTORS_TRUSTED_KEYS",
+    "WHARFINGER_CONNECTORS_UNSIGNED",
     "WHARFINGER_LOG_FORMAT",
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
@@ -215,6 +230,7 @@ impl Config {
             data_dir: data_dir.into(),
             listen: DEFAULT_LISTEN,
             egress: Policy::default(),
+            trust: Trust::default(),
             log: Log::default(),
             jobs: Jobs::default(),
             history: History::default(),
@@ -249,6 +265,10 @@ impl Config {
                 allow_cidrs: self.egress.allow_cidrs.iter().map(IpNet::to_string).collect(),
                 allow_insecure_http: self.egress.allow_insecure_http,
                 approved_origins: self.egress.approved_origins.iter().map(ToString::to_string).collect(),
+            },
+            connectors: ConnectorsFile {
+                trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
+                unsigned: self.trust.unsigned,
             },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
@@ -310,6 +330,21 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP") {
         file.egress.allow_insecure_http = parsed("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", v, "true or false")?;
     }
+    if let Some(v) = value("WHARFINGER_CONNECTORS_TRUSTED_KEYS") {
+        file.connectors.trusted_keys = list(v);
+    }
+    if let Some(v) = value("WHARFINGER_CONNECTORS_UNSIGNED") {
+        file.connectors.unsigned = match v.as_str() {
+            "allow" => Unsigned::Allow,
+            "refuse" => Unsigned::Refuse,
+            _ => {
+                return Err(ConfigError::Value(
+                    "WHARFINGER_CONNECTORS_UNSIGNED".into(),
+                    "must be allow or refuse".into(),
+                ));
+            }
+        };
+    }
     if let Some(v) = value("WHARFINGER_LOG_FORMAT") {
         file.log.format = match v.as_str() {
             "human" => LogFormat::Human,
@@ -349,6 +384,12 @@ fn approved(text: &str, allow_insecure_http: bool) -> Result<ApprovedOrigin, Con
     Ok(origin)
 }
 
+/// A key whose signatures are believed.
+fn trusted(text: &str) -> Result<PublicKey, ConfigError> {
+    let wrong = |why: InvalidKey| ConfigError::Value("connectors.trusted_keys".into(), format!("{text:?} {why}"));
+    text.parse().map_err(wrong)
+}
+
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
     text.parse().map_err(|_| ConfigError::Value(name.into(), format!("{text:?} is not what is expected: {expected}")))
 }
@@ -385,6 +426,10 @@ impl TryFrom<File> for Config {
                 allow_cidrs: file.egress.allow_cidrs.iter().map(network).collect::<Result<_, _>>()?,
                 allow_insecure_http: file.egress.allow_insecure_http,
                 approved_origins: file.egress.approved_origins.iter().map(approved).collect::<Result<_, _>>()?,
+            },
+            trust: Trust {
+                keys: file.connectors.trusted_keys.iter().map(|text| trusted(text)).collect::<Result<_, _>>()?,
+                unsigned: file.connectors.unsigned,
             },
             log: file.log,
             jobs: file.jobs,
@@ -424,6 +469,8 @@ mod tests {
     fn what_nobody_knows_is_refused_and_named() {
         let error = Config::load(&Flags::default(), &env(&[("WHARFINGER_LISTN", "x")])).expect_err("typo");
         assert!(error.to_string().contains("WHARFINGER_LISTN"), "{error}");
+        let error = toml::from_str::<File>("[connectors]\nunsinged = \"refuse\"").expect_err("typo");
+        assert!(error.to_string().contains("unsinged"), "{error}");
         let error = toml::from_str::<File>("[egress]\nallow_cidr = []").expect_err("typo");
         assert!(error.to_string().contains("allow_cidr"), "{error}");
         for (name, value) in [
@@ -433,6 +480,8 @@ mod tests {
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://login.example.com/token"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://a.example, *.example"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "http://login.example.com"),
+            ("WHARFINGER_CONNECTORS_TRUSTED_KEYS", "ed25519:AAAA"),
+            ("WHARFINGER_CONNECTORS_UNSIGNED", "maybe"),
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
@@ -449,12 +498,18 @@ mod tests {
             ("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"),
             ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "true"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://*.okta.example, http://127.0.0.1:9000"),
+            (
+                "WHARFINGER_CONNECTORS_TRUSTED_KEYS",
+                "ed25519:YCCRyvNi5F2Tx9d73LVeXyPpOFm/4yU81LCrm2bifBA=, ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            ),
+            ("WHARFINGER_CONNECTORS_UNSIGNED", "refuse"),
             ("WHARFINGER_JOBS_WORKERS", "2"),
         ]);
         let config = Config::load(&Flags::default(), &env).expect("config");
         let again =
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");
         assert_eq!(format!("{config:?}"), format!("{again:?}"));
+        assert_eq!((again.trust.keys.len(), again.trust.unsigned), (2, Unsigned::Refuse));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod instance;
 mod limits;
 mod loader;
 mod obstacle;
+pub mod signature;
 mod state;
 mod v0_1;
 

@@ -21,4 +21,5 @@ pub mod principal;
 pub mod schedule;
 pub mod settings;
 pub mod sight;
+pub mod signature;
 pub mod spread;
