@@ -90,6 +90,7 @@ impl App {
             vault: Arc::clone(&vault),
             clock: options.clock.clone(),
             files: Files::open(dir).context("open the directory of the components")?,
+            trust: config.trust.clone(),
         };
         let registry = Registry::open(parts, options.bundled).await?;
 

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{files::Files, keeper::Order};
 use crate::{
     clock::Clock,
-    connector::{Connector, Connectors, error::LoadError},
+    connector::{Connector, Connectors, error::LoadError, signature},
     db::{
         Db,
         connectors::{Asked, Cause, ConnectorError, Installation},
@@ -34,6 +34,7 @@ use crate::{
         connection::Actor,
         connector::{Installed, Origin, RolledBack, Tally, Version},
         name::Technology,
+        signature::Trust,
     },
 };
 
@@ -57,6 +58,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where the components lie.
     pub files: Files,
+    /// Whose components are taken.
+    pub trust: Trust,
 }
 
 struct Shared {
@@ -117,10 +120,18 @@ impl Registry {
         tasks.spawn(rollout::run(self.clone(), shutdown.clone()));
     }
 
-    /// Installs a component: audit, compile, describe, and then store. It serves nobody yet.
-    pub async fn install(&self, bytes: Vec<u8>, origin: Origin, by: Actor) -> Result<Installation, InstallError> {
+    /// Installs a component: who vouches for it (in it, or in `detached` beside it), audit, compile, describe, and then
+    /// store. It serves nobody yet.
+    pub async fn install(
+        &self,
+        bytes: Vec<u8>,
+        detached: Option<&[u8]>,
+        origin: Origin,
+        by: Actor,
+    ) -> Result<Installation, InstallError> {
+        let signature = signature::admit(&bytes, detached, &self.parts().trust)?;
         let connector = self.parts().connectors.prepare(&bytes).await?;
-        let version = self.version(&connector, bytes.len(), origin, "unsigned".into(), Some(by));
+        let version = self.version(&connector, bytes.len(), origin, signature.to_string(), Some(by));
         let technology = connector.descriptor.technology.clone();
         let (answer, answered) = tokio::sync::oneshot::channel();
         let order = Order::Store { bytes, technology, version: Box::new(version), answer };

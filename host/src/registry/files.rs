@@ -50,7 +50,8 @@ impl Files {
         file.write_all(bytes)?;
         file.sync_all()?;
         self.0.rename(&aside, &self.0, &name)?;
-        self.0.try_clone()?.into_std_file().sync_all()
+        // The directory itself: a rename that is only in memory would not outlive a loss of power.
+        self.0.open(".")?.sync_all()
     }
 
     /// A component, as it was kept. The error says what became of it.

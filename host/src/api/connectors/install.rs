@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,9 @@ use crate::{
 /// Parameters, for the document.
 pub(in crate::api) const INSTALL_PARAMETERS: [(&str, &str); 1] =
     [("origin", "Where the component is said to come from, such as an OCI reference")];
+
+/// The header with signatures that are not in the component.
+const SIGNATURE: &str = "wharfinger-signature";
 
 /// Longest text that says where a component comes from.
 const MAX_ORIGIN: usize = 500;
@@ -75,7 +78,8 @@ pub(in crate::api) async fn install(
         return Err(error.hint("send it with `Content-Type: application/octet-stream`"));
     }
     let bytes = bounded(&parts.headers, body, MAX_COMPONENT).await?;
-    let done = state.registry.install(bytes.into(), origin, caller.actor()).await.map_err(not_installed)?;
+    let detached = parts.headers.get(SIGNATURE).map(HeaderValue::as_bytes);
+    let done = state.registry.install(bytes.into(), detached, origin, caller.actor()).await.map_err(not_installed)?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let version = done.version;
     let installed = InstalledJson {
