@@ -244,7 +244,7 @@ impl Db {
         &self,
         name: &str,
         revision: u64,
-        before: Tally,
+        before: Option<Tally>,
         now: Timestamp,
     ) -> Result<bool, DbError> {
         let name = name.to_owned();
@@ -284,7 +284,9 @@ impl Db {
             if !is_due || found.taken_back.is_some() || !connector.waiting(&found).is_empty() {
                 return Ok(false);
             }
-            take_over(rows, &mut connector, &version, None, Tally::default(), now)?;
+            // Of a host that has just started nobody knows how the one before did.
+            let before = connector.active.as_ref().map(|_| Tally::default());
+            take_over(rows, &mut connector, &version, None, before, now)?;
             let message = format!("{name} {version}, which came with the host, is active");
             tell(rows, None, "connector.activate", &name, message, now)?;
             Ok::<_, Stop<DbError>>(true)
@@ -551,7 +553,7 @@ fn take_over(
     connector: &mut Installed,
     version: &str,
     by: Option<Actor>,
-    before: Tally,
+    before: Option<Tally>,
     now: Timestamp,
 ) -> Result<(), Fault> {
     let was = connector.active_version().map(str::to_owned);
