@@ -53,7 +53,7 @@ enum Command {
     /// What is held back, over the API of a running host
     #[command(subcommand)]
     Hold(hold::Command),
-    /// Make connectors
+    /// Make connectors, and install them into a running host
     #[command(subcommand)]
     Connector(connector::Command),
     /// Check a stopped host's data directory, or, where one answers, a running host's store
@@ -137,7 +137,6 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
         // Before anything is read or started.
         Command::Compile(args) => return Ok(compile::run(&args)),
-        Command::Connector(command) => return connector::run(&command),
         Command::Config(command) => return config::run(&command),
         _ => {}
     }
@@ -153,7 +152,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Job(command) => job::run(command).await,
             Command::Hold(command) => hold::run(command).await,
             Command::Verify(args) => verify::run(args).await,
-            Command::Connector(_) | Command::Config(_) | Command::Compile(_) => Ok(Exit::Done),
+            Command::Connector(command) => connector::run(command).await,
+            Command::Config(_) | Command::Compile(_) => Ok(Exit::Done),
         }
     })
 }
