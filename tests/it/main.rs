@@ -3,6 +3,7 @@
 mod api;
 mod canary;
 mod cli;
+mod compile;
 mod databricks;
 mod dry_run;
 mod filters;
@@ -15,5 +16,6 @@ mod pages;
 mod process;
 mod recordings;
 mod snowflake;
+mod swap;
 mod sync;
 mod tidy;
