@@ -3,6 +3,7 @@
 mod api;
 mod canary;
 mod cli;
+mod compile;
 mod connectors;
 mod databricks;
 mod dry_run;
@@ -17,5 +18,6 @@ mod pages;
 mod process;
 mod recordings;
 mod snowflake;
+mod swap;
 mod sync;
 mod tidy;
