@@ -48,8 +48,7 @@ async fn after_a_kill_at_any_moment_exactly_one_version_serves() -> anyhow::Resu
     let kills = setting("WHARFINGER_TEST_KILLS").map_or(KILLS, |kills| kills as usize);
     println!("seed {seed}, {kills} kills");
     let started = Instant::now();
-    let (unfinished, unanswered, acknowledged) =
-        live(seed, kills).await.with_context(|| format!("seed {seed}"))?;
+    let (unfinished, unanswered, acknowledged) = live(seed, kills).await.with_context(|| format!("seed {seed}"))?;
     let seconds = started.elapsed().as_secs();
     println!("{unfinished} unfinished activations, {unanswered} unanswered of {acknowledged} requests in {seconds} s");
     assert!(unanswered > 0 && acknowledged > kills, "the kills missed the work");

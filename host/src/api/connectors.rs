@@ -72,9 +72,8 @@ async fn connections(state: &ApiState) -> Result<Connections, ApiError> {
 fn refused(error: ConnectorError) -> ApiError {
     let message = error.to_string();
     match error {
-        ConnectorError::NotFound => {
-            ApiError::not_found(message).hint("GET /connectors lists what is installed, GET /connectors/{name} its versions")
-        }
+        ConnectorError::NotFound => ApiError::not_found(message)
+            .hint("GET /connectors lists what is installed, GET /connectors/{name} its versions"),
         ConnectorError::VersionTaken(_) => ApiError::conflict("version-taken", message)
             .hint("give the component another version: what is installed under one never changes"),
         ConnectorError::TechnologyTaken(name) => ApiError::conflict("technology-taken", message)

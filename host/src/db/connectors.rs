@@ -24,8 +24,8 @@ use crate::model::{
     id::ConnectionId,
     name::Technology,
 };
-pub(super) use kept::{KeptRow, forget, keep, replaced};
 pub use kept::Restore;
+pub(super) use kept::{KeptRow, forget, keep, replaced};
 
 /// Versions of one connector at most: each is a file and a row that is read with it.
 pub const MAX_VERSIONS: usize = 200;
@@ -95,8 +95,6 @@ pub struct Asked {
     pub version: String,
     /// For these connections only.
     pub canary: Option<BTreeSet<ConnectionId>>,
-    /// Whether what it would make of the inventory is looked at before.
-    pub shadow: bool,
     /// Whether findings, and that it was taken back before, do not stand in the way.
     pub forced: bool,
     /// By whom.
@@ -253,7 +251,8 @@ impl Db {
             let by = Some(rollout.by.clone());
             let message = match rollout.canary {
                 Some(connections) => {
-                    let message = format!("{name} {} serves {} connections as a canary", rollout.version, connections.len());
+                    let message =
+                        format!("{name} {} serves {} connections as a canary", rollout.version, connections.len());
                     connector.try_out(&rollout.version, connections);
                     put(rows, &connector)?;
                     message
@@ -525,7 +524,6 @@ fn begin(
     connector.rollout = Some(Rollout {
         version: asked.version,
         canary: asked.canary,
-        shadow: asked.shadow,
         forced: asked.forced,
         step: Step::Compatibility,
         findings: Vec::new(),

@@ -122,8 +122,6 @@ pub struct Rollout {
     pub version: String,
     /// For these connections only; none: for all.
     pub canary: Option<BTreeSet<ConnectionId>>,
-    /// Whether what the version would make of the inventory is looked at before.
-    pub shadow: bool,
     /// Whether findings do not stand in the way.
     pub forced: bool,
     /// What is done next, or how it ended.
@@ -145,8 +143,6 @@ pub enum Step {
     Compatibility,
     /// Whether connections still work.
     Check,
-    /// What it would make of the inventory.
-    Shadow,
     /// To let it serve.
     Promote,
     /// It serves.
@@ -214,7 +210,6 @@ impl Step {
         match self {
             Self::Compatibility => "compatibility",
             Self::Check => "check",
-            Self::Shadow => "shadow",
             Self::Promote => "promote",
             Self::Done => "done",
             Self::Blocked => "blocked",

@@ -13,7 +13,11 @@ use crate::cli::executable;
 /// How a command ended, and what it printed.
 async fn run(host: &TestHost, args: &[&str]) -> anyhow::Result<(i32, String)> {
     let mut command = executable();
-    command.arg("connector").args(args).env("WHARFINGER_URL", host.client().base()).env("WHARFINGER_API_KEY", ADMIN_KEY);
+    command
+        .arg("connector")
+        .args(args)
+        .env("WHARFINGER_URL", host.client().base())
+        .env("WHARFINGER_API_KEY", ADMIN_KEY);
     let output = command.output().await?;
     let said = [output.stdout, output.stderr].concat();
     Ok((output.status.code().unwrap_or(-1), String::from_utf8(said)?))
@@ -28,7 +32,10 @@ async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() ->
         Ok(path.to_string_lossy().into_owned())
     };
     let (code, said) = run(&host, &["install", &file(Variant::new("1.0.0"))?]).await?;
-    assert!(code == 0 && said.contains("waits for approval of:\n  send GET to the connection's host, /*"), "{code} {said}");
+    assert!(
+        code == 0 && said.contains("waits for approval of:\n  send GET to the connection's host, /*"),
+        "{code} {said}"
+    );
     let (code, said) = run(&host, &["activate", NAME, "1.0.0", "--wait"]).await?;
     assert!(code == 3 && said.contains("waits for approval"), "{code} {said}");
     let (code, said) = run(&host, &["approve", NAME, "1.0.0"]).await?;
@@ -39,15 +46,28 @@ async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() ->
 
     let more = json!(["GET", "POST"]);
     let next = Variant::new("1.1.0").with("/egress/0/methods", more);
-    let (code, said) = run(&host, &["install", &file(next)?, "--approve", "--activate", "--origin", "oci://here/x:1"]).await?;
+    let (code, said) =
+        run(&host, &["install", &file(next)?, "--approve", "--activate", "--origin", "oci://here/x:1"]).await?;
     assert!(code == 0 && said.contains("granted:") && said.contains("1.1.0: done"), "{code} {said}");
-    let (code, said) = run(&host, &["install", &file(Variant::new("1.2.0").doing("check-fails"))?, "--activate"]).await?;
-    assert!(code == 5 && said.contains("1.2.0: blocked") && said.contains("stands in the way: connection A"), "{code} {said}");
+    let (code, said) =
+        run(&host, &["install", &file(Variant::new("1.2.0").doing("check-fails"))?, "--activate"]).await?;
+    assert!(
+        code == 5 && said.contains("1.2.0: blocked") && said.contains("stands in the way: connection A"),
+        "{code} {said}"
+    );
 
     let (_, list) = run(&host, &["list"]).await?;
-    assert!(list.lines().any(|line| line.starts_with("versions") && line.contains("1.1.0") && line.contains("1.2.0 blocked")), "{list}");
+    assert!(
+        list.lines()
+            .any(|line| line.starts_with("versions") && line.contains("1.1.0") && line.contains("1.2.0 blocked")),
+        "{list}"
+    );
     let (_, show) = run(&host, &["show", NAME]).await?;
-    assert!(show.lines().any(|line| line.starts_with("1.1.0") && line.contains("active") && line.contains("oci://here/x:1")), "{show}");
+    assert!(
+        show.lines()
+            .any(|line| line.starts_with("1.1.0") && line.contains("active") && line.contains("oci://here/x:1")),
+        "{show}"
+    );
     let (_, text) = run(&host, &["show", NAME, "--json"]).await?;
     assert_eq!(serde_json::from_str::<Value>(&text)?["version"], "1.1.0");
 

@@ -77,7 +77,7 @@ pub(in crate::api) async fn activate(
         Some(canary) => Some(chosen(&state, &name, canary).await?),
         None => None,
     };
-    let asked = Asked { version, canary, shadow: false, forced: body.force, by: caller.actor() };
+    let asked = Asked { version, canary, forced: body.force, by: caller.actor() };
     state.registry.activate(&name, asked, revision).await.map_err(refused)?;
     let mut response = detail(&state, &name).await?;
     *response.status_mut() = StatusCode::ACCEPTED;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Connections;
 use crate::{
     api::ApiState,
+    connector::health::Snapshot,
     db::connectors::WithVersions,
     model::{
         connector::{Finding, Gave, Installed, Origin, RolledBack, Rollout, Version},
@@ -117,6 +118,8 @@ pub(super) struct VersionJson {
     /// Why it cannot be loaded.
     problem: Option<String>,
     permissions: Vec<PermissionJson>,
+    /// How its calls fared since the host started, where it is loaded.
+    health: Option<HealthJson>,
     /// SHA-256 of the schema of its configuration.
     config_schema_digest: String,
     /// Keys of connections that pin it.
@@ -126,6 +129,25 @@ pub(super) struct VersionJson {
     installed_by: Option<String>,
     #[schemars(with = "String")]
     installed_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorHealth")]
+struct HealthJson {
+    calls: u64,
+    /// Of any cause.
+    failures: u64,
+    /// Of the last calls, by which it is judged.
+    recent_calls: usize,
+    /// Those of them that count against the connector.
+    recent_failures: usize,
+    requests: u64,
+    bytes: u64,
+    memory_high_water: u64,
+    /// Keys of connections on which it crashed so often that it is left alone for a while.
+    #[schemars(with = "Vec<String>")]
+    left_alone: Vec<ConnectionKey>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -202,20 +224,13 @@ impl ConnectorDetail {
 }
 
 impl VersionJson {
-    pub(super) fn new(
-        state: &ApiState,
-        connector: &Installed,
-        version: &Version,
-        connections: &Connections,
-    ) -> Self {
+    pub(super) fn new(state: &ApiState, connector: &Installed, version: &Version, connections: &Connections) -> Self {
         let pinned_by = connections.iter().filter(|(id, (_, pin))| {
             pin.as_deref() == Some(version.version.as_str())
                 && state.connectors.of(**id, &connector.technology).is_some_and(|c| c.digest == version.digest)
         });
-        let permission = |text: &String| PermissionJson {
-            permission: text.clone(),
-            granted: connector.granted.contains(text),
-        };
+        let permission =
+            |text: &String| PermissionJson { permission: text.clone(), granted: connector.granted.contains(text) };
         Self {
             version: version.version.clone(),
             title: version.title.clone(),
@@ -231,10 +246,26 @@ impl VersionJson {
             taken_back: version.taken_back.clone(),
             problem: state.registry.broken(&version.digest),
             permissions: version.permissions.iter().map(permission).collect(),
+            health: state.registry.loaded(&version.digest).map(|loaded| HealthJson::new(&loaded.health(), connections)),
             config_schema_digest: version.schema_digest.clone(),
             pinned_by: pinned_by.map(|(_, (key, _))| key.clone()).collect(),
             installed_by: version.by.as_ref().map(|by| by.name.clone()),
             installed_at: version.at,
+        }
+    }
+}
+
+impl HealthJson {
+    fn new(health: &Snapshot, connections: &Connections) -> Self {
+        Self {
+            calls: health.calls,
+            failures: health.failures.values().sum(),
+            recent_calls: health.recent.len(),
+            recent_failures: health.recent_failures(),
+            requests: health.requests,
+            bytes: health.bytes,
+            memory_high_water: health.memory_high_water,
+            left_alone: keys(health.open.keys(), connections),
         }
     }
 }

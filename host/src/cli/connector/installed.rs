@@ -82,7 +82,7 @@ pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Install(args) => install(&api, args).await,
         Command::List(output) => {
             let all = api.get("/connectors").await?;
-            print(output, &all, |all| lines(all))?;
+            print(output, &all, lines)?;
             Ok(Exit::Done)
         }
         Command::Show { name, output } => {
@@ -108,7 +108,9 @@ pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
             let done = api.post_at(&format!("{}/rollback", of(&name)), &json!({}), revision).await?;
             let line = match text(&done, "what") {
                 "rollout" => format!("{} does not take over; {} stays active", text(&done, "from"), text(&done, "to")),
-                "canary" => format!("{} serves no connection any more; {} does", text(&done, "from"), text(&done, "to")),
+                "canary" => {
+                    format!("{} serves no connection any more; {} does", text(&done, "from"), text(&done, "to"))
+                }
                 _ => format!("went back from {} to {}", text(&done, "from"), text(&done, "to")),
             };
             println!("{}", table::shown(&format!("{name}: {line}")));
@@ -327,7 +329,9 @@ mod tests {
             }]
         });
         let text = shown(&connector);
-        for part in ["1.1.0 for 1", "1.2.0 blocked", "stands in the way: A: no", "1 (1 wait)", "1.2.0 waits for: send GET"] {
+        for part in
+            ["1.1.0 for 1", "1.2.0 blocked", "stands in the way: A: no", "1 (1 wait)", "1.2.0 waits for: send GET"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -21,6 +21,7 @@ use super::{
     TempFile, World, actor, at, enabled, new_connection, start,
 };
 use crate::model::{
+    connector::Installed,
     id::PrincipalId,
     job::{Task, Work},
     path::RemotePath,
@@ -30,9 +31,10 @@ use crate::model::{
 };
 
 /// A store with a bit of everything: two connections, objects with columns and settings, a history, jobs that have ended,
-/// one under way, one that waits, something held back, a deleted subtree, a person.
+/// one under way, one that waits, something held back, a deleted subtree, a person, a connector in two versions.
 async fn rich() -> World {
     let mut world = World::new("rich", enabled()).await;
+    super::connectors::served(&world.db, world.connection.id).await;
     for table in ["c/s/a", "c/s/b", "d/s/e", "h/s/e", "h/s/f"] {
         world.platform.add(table, "id:int name:text");
     }
@@ -103,6 +105,17 @@ fn change_hold(rows: &mut WriteRows<'_>, change: impl FnOnce(&mut HoldRow)) -> R
     let mut row: HoldRow = decode(rows.holds.get(id)?.expect("row").value())?;
     change(&mut row);
     rows.holds.insert(id, encode(&row)?.as_slice())?;
+    Ok(())
+}
+
+fn connector(rows: &WriteRows<'_>) -> Result<Installed, Fault> {
+    decode(rows.connectors.get("ferry")?.expect("connector").value())
+}
+
+fn change_connector(rows: &mut WriteRows<'_>, change: impl FnOnce(&mut Installed)) -> Result<(), Fault> {
+    let mut row = connector(rows)?;
+    change(&mut row);
+    rows.connectors.insert("ferry", encode(&row)?.as_slice())?;
     Ok(())
 }
 
@@ -300,6 +313,28 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
         Ok(())
     }),
     ("principal_keys", "nobody has this key", |r, _| { r.principal_keys.insert(&[9; 32], NOBODY)?; Ok(()) }),
+    ("connectors", "cannot be read", |r, _| { r.connectors.insert("ferry", NO_ROW)?; Ok(()) }),
+    ("connectors", "another connector's", |r, _| change_connector(r, |row| row.name = "other".into())),
+    ("connectors", "serves the same technology", |r, _| {
+        let row = connector(r)?;
+        r.connectors.insert("other", encode(&Installed { name: "other".into(), ..row })?.as_slice())?;
+        Ok(())
+    }),
+    ("connectors", "no version is active", |r, _| change_connector(r, |row| row.active = None)),
+    ("connectors", "is not installed", |r, _| { r.connector_versions.remove(("ferry", "1.1.0"))?; Ok(()) }),
+    ("connectors", "also what was before it", |r, _| change_connector(r, |row| row.previous.push("1.1.0".into()))),
+    ("connector_versions", "cannot be read", |r, _| { r.connector_versions.insert(("ferry", "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("connector_versions", "another version's", |r, _| {
+        let row = r.connector_versions.get(("ferry", "1.1.0"))?.expect("version").value().to_vec();
+        r.connector_versions.insert(("ferry", "1.0.0"), row.as_slice())?;
+        Ok(())
+    }),
+    ("connector_versions", "the connector is not there", |r, _| { r.connectors.remove("ferry")?; Ok(()) }),
+    ("pins", "the connection is not there", |r, _| { r.pins.insert(NOBODY, "1.0.0")?; Ok(()) }),
+    ("pins", "the version is not installed", |r, i| { r.pins.insert(i.connection, "7.0.0")?; Ok(()) }),
+    ("kept_configs", "the connection is not there", |r, _| { r.kept_configs.insert((NOBODY, "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("kept_configs", "cannot be read", |r, i| { r.kept_configs.insert((i.connection, "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("audit", "cannot be read", |r, _| { r.audit.insert(1, NO_ROW)?; Ok(()) }),
     ("sessions", "a session of nobody", |r, _| { r.sessions.insert(&[9; 32], (NOBODY, 1))?; Ok(()) }),
 ];
 
@@ -337,6 +372,9 @@ async fn every_kind_of_damage_is_named() {
     let closed = verify_file(&file.0, |_, _| false, |_| true).expect("readable");
     assert_eq!(closed.len(), 2, "{closed:?}");
     assert!(closed.iter().all(|v| v.table == "secrets" && v.message.contains("do not open")), "{closed:?}");
+    let lost = verify_file(&file.0, |_, _| true, |digest| digest == "one").expect("readable");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert!(lost[0].key.contains("1.1.0") && lost[0].message.contains("its component is gone"), "{lost:?}");
 }
 
 #[tokio::test]
