@@ -4,6 +4,7 @@
 //! and the OpenAPI document. Handlers read the store directly, always within what the caller may see, and queue what
 //! takes long: only `check` calls a connector inside a request, under a deadline.
 
+pub mod audit;
 pub mod caller;
 pub mod changes;
 pub mod connections;
@@ -14,6 +15,7 @@ pub mod explain;
 pub mod holds;
 pub mod input;
 pub mod jobs;
+pub mod metrics;
 pub mod objects;
 pub mod openapi;
 pub mod operations;
@@ -22,21 +24,25 @@ pub mod routes;
 pub mod settings;
 pub mod ui;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, connector::Connectors, db::Db, egress::session::Egress, egress::vault::Vault};
+use crate::{
+    clock::Clock, connector::Connectors, db::Db, egress::session::Egress, egress::vault::Vault, registry::Registry,
+};
 
 /// What handlers work with: cheap handles, shared by all requests.
 #[derive(Clone)]
 pub struct ApiState {
     /// The store.
     pub db: Db,
-    /// What is installed.
+    /// What is loaded.
     pub connectors: Connectors,
+    /// What is installed.
+    pub registry: Registry,
     /// The way out, for tests of a payload.
     pub egress: Egress,
     /// Seals what a payload brings.
@@ -56,11 +62,13 @@ pub struct ApiState {
 pub struct Options {
     /// How long a test of a connection may take in a request.
     pub check_timeout: Duration,
+    /// The store's file, whose size is told.
+    pub store_file: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { check_timeout: Duration::from_secs(60) }
+        Self { check_timeout: Duration::from_secs(60), store_file: None }
     }
 }
 

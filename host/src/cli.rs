@@ -3,6 +3,7 @@
 //! Commands on connections, objects and jobs are clients of the API like any other: they know nothing of the store.
 
 mod api;
+mod compile;
 mod config;
 mod connection;
 mod connector;
@@ -20,7 +21,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Flags, environment};
+use crate::{
+    config::{Config, ConfigError, Flags, environment},
+    connector::compile::child::COMMAND as COMPILE,
+};
 
 /// A live, governed inventory of data platforms.
 #[derive(Debug, Parser)]
@@ -49,7 +53,7 @@ enum Command {
     /// What is held back, over the API of a running host
     #[command(subcommand)]
     Hold(hold::Command),
-    /// Make connectors
+    /// Make connectors, and install them into a running host
     #[command(subcommand)]
     Connector(connector::Command),
     /// Check a stopped host's data directory, or, where one answers, a running host's store
@@ -57,6 +61,9 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// The host's own: a process that compiles one component
+    #[command(name = COMPILE, hide = true)]
+    Compile(compile::CompileArgs),
 }
 
 /// Flags of everything that runs or describes a host.
@@ -128,7 +135,8 @@ impl HostArgs {
 /// Carries out a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     match cli.command {
-        Command::Connector(command) => return connector::run(&command),
+        // Before anything is read or started.
+        Command::Compile(args) => return Ok(compile::run(&args)),
         Command::Config(command) => return config::run(&command),
         _ => {}
     }
@@ -144,7 +152,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Job(command) => job::run(command).await,
             Command::Hold(command) => hold::run(command).await,
             Command::Verify(args) => verify::run(args).await,
-            Command::Connector(_) | Command::Config(_) => Ok(Exit::Done),
+            Command::Connector(command) => connector::run(command).await,
+            Command::Config(_) | Command::Compile(_) => Ok(Exit::Done),
         }
     })
 }

@@ -16,9 +16,13 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::egress::{
-    approval::{ApprovedOrigin, InvalidApproval},
-    session::Policy,
+use crate::{
+    connector::{CompileLimits, Limits},
+    egress::{
+        approval::{ApprovedOrigin, InvalidApproval},
+        session::Policy,
+    },
+    model::signature::{InvalidKey, PublicKey, Trust, Unsigned},
 };
 
 /// How the host runs.
@@ -30,12 +34,16 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What connections may reach.
     pub egress: Policy,
+    /// Whose connectors are taken.
+    pub trust: Trust,
     /// What is logged, and how.
     pub log: Log,
     /// How syncs run.
     pub jobs: Jobs,
     /// How long what happened is kept.
     pub history: History,
+    /// What connectors may use.
+    pub connectors: ConnectorLimits,
     /// The master key's file, where it is not the data directory's own.
     pub master_key_file: Option<PathBuf>,
     /// A file with the administrator's API key, where none shall be made.
@@ -83,6 +91,15 @@ pub struct History {
     pub keep_days: u32,
 }
 
+/// What connectors may use.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectorLimits {
+    /// What compiling one may take.
+    pub compile: CompileLimits,
+    /// What calls may use, by the connector's name; the defaults for all others.
+    pub limits: BTreeMap<String, Limits>,
+}
+
 /// Where commands find the API, and as whom.
 #[derive(Clone)]
 pub struct ClientConfig {
@@ -127,6 +144,17 @@ struct File {
     log: Log,
     jobs: Jobs,
     history: History,
+    connectors: ConnectorsFile,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConnectorsFile {
+    trusted_keys: Vec<String>,
+    unsigned: Unsigned,
+    compile_seconds: Option<u32>,
+    compile_memory_mib: Option<u32>,
+    limits: BTreeMap<String, Limits>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -166,7 +194,7 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 16] = [
+const KNOWN_VARIABLES: [&str; 18] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -175,6 +203,8 @@ const KNOWN_VARIABLES: [&str; 16] = [
     "WHARFINGER_EGRESS_ALLOW_CIDRS",
     "WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP",
     "WHARFINGER_EGRESS_APPROVED_ORIGINS",
+    "WHARFINGER_CONNECTORS_TRUSTED_KEYS",
+    "WHARFINGER_CONNECTORS_UNSIGNED",
     "WHARFINGER_LOG_FORMAT",
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
@@ -201,6 +231,13 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// This program, also where its file was replaced since it was started.
+#[must_use]
+pub fn own_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
 /// A new name for a directory that does not outlive its use.
 #[must_use]
 pub fn temporary_dir(prefix: &str) -> PathBuf {
@@ -215,9 +252,11 @@ impl Config {
             data_dir: data_dir.into(),
             listen: DEFAULT_LISTEN,
             egress: Policy::default(),
+            trust: Trust::default(),
             log: Log::default(),
             jobs: Jobs::default(),
             history: History::default(),
+            connectors: ConnectorLimits::default(),
             master_key_file: None,
             admin_key_file: None,
         }
@@ -253,6 +292,13 @@ impl Config {
             log: self.log.clone(),
             jobs: self.jobs.clone(),
             history: self.history.clone(),
+            connectors: ConnectorsFile {
+                trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
+                unsigned: self.trust.unsigned,
+                compile_seconds: Some(self.connectors.compile.compile_seconds),
+                compile_memory_mib: Some(self.connectors.compile.compile_memory_mib),
+                limits: self.connectors.limits.clone(),
+            },
         };
         toml::to_string(&file).map_err(|e| ConfigError::Value("configuration".into(), e.to_string()))
     }
@@ -310,6 +356,21 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP") {
         file.egress.allow_insecure_http = parsed("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", v, "true or false")?;
     }
+    if let Some(v) = value("WHARFINGER_CONNECTORS_TRUSTED_KEYS") {
+        file.connectors.trusted_keys = list(v);
+    }
+    if let Some(v) = value("WHARFINGER_CONNECTORS_UNSIGNED") {
+        file.connectors.unsigned = match v.as_str() {
+            "allow" => Unsigned::Allow,
+            "refuse" => Unsigned::Refuse,
+            _ => {
+                return Err(ConfigError::Value(
+                    "WHARFINGER_CONNECTORS_UNSIGNED".into(),
+                    "must be allow or refuse".into(),
+                ));
+            }
+        };
+    }
     if let Some(v) = value("WHARFINGER_LOG_FORMAT") {
         file.log.format = match v.as_str() {
             "human" => LogFormat::Human,
@@ -349,6 +410,26 @@ fn approved(text: &str, allow_insecure_http: bool) -> Result<ApprovedOrigin, Con
     Ok(origin)
 }
 
+/// A key whose signatures are believed.
+fn trusted(text: &str) -> Result<PublicKey, ConfigError> {
+    let wrong = |why: InvalidKey| ConfigError::Value("connectors.trusted_keys".into(), format!("{text:?} {why}"));
+    text.parse().map_err(wrong)
+}
+
+/// What connectors may use, within what a host can keep.
+fn connector_limits(file: ConnectorsFile) -> Result<ConnectorLimits, ConfigError> {
+    let usual = CompileLimits::default();
+    let compile = CompileLimits {
+        compile_seconds: file.compile_seconds.unwrap_or(usual.compile_seconds),
+        compile_memory_mib: file.compile_memory_mib.unwrap_or(usual.compile_memory_mib),
+    };
+    compile.check().map_err(|why| ConfigError::Value("connectors".into(), why))?;
+    for (name, limits) in &file.limits {
+        limits.check().map_err(|why| ConfigError::Value(format!("connectors.limits.{name}"), why))?;
+    }
+    Ok(ConnectorLimits { compile, limits: file.limits })
+}
+
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
     text.parse().map_err(|_| ConfigError::Value(name.into(), format!("{text:?} is not what is expected: {expected}")))
 }
@@ -386,9 +467,14 @@ impl TryFrom<File> for Config {
                 allow_insecure_http: file.egress.allow_insecure_http,
                 approved_origins: file.egress.approved_origins.iter().map(approved).collect::<Result<_, _>>()?,
             },
+            trust: Trust {
+                keys: file.connectors.trusted_keys.iter().map(|text| trusted(text)).collect::<Result<_, _>>()?,
+                unsigned: file.connectors.unsigned,
+            },
             log: file.log,
             jobs: file.jobs,
             history: file.history,
+            connectors: connector_limits(file.connectors)?,
             master_key_file: file.master_key_file,
             admin_key_file: file.admin_key_file,
         })
@@ -424,6 +510,8 @@ mod tests {
     fn what_nobody_knows_is_refused_and_named() {
         let error = Config::load(&Flags::default(), &env(&[("WHARFINGER_LISTN", "x")])).expect_err("typo");
         assert!(error.to_string().contains("WHARFINGER_LISTN"), "{error}");
+        let error = toml::from_str::<File>("[connectors]\nunsinged = \"refuse\"").expect_err("typo");
+        assert!(error.to_string().contains("unsinged"), "{error}");
         let error = toml::from_str::<File>("[egress]\nallow_cidr = []").expect_err("typo");
         assert!(error.to_string().contains("allow_cidr"), "{error}");
         for (name, value) in [
@@ -433,6 +521,8 @@ mod tests {
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://login.example.com/token"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://a.example, *.example"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "http://login.example.com"),
+            ("WHARFINGER_CONNECTORS_TRUSTED_KEYS", "ed25519:AAAA"),
+            ("WHARFINGER_CONNECTORS_UNSIGNED", "maybe"),
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
@@ -449,12 +539,42 @@ mod tests {
             ("WHARFINGER_EGRESS_ALLOW_CIDRS", "127.0.0.0/8, ::1/128"),
             ("WHARFINGER_EGRESS_ALLOW_INSECURE_HTTP", "true"),
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "https://*.okta.example, http://127.0.0.1:9000"),
+            (
+                "WHARFINGER_CONNECTORS_TRUSTED_KEYS",
+                "ed25519:YCCRyvNi5F2Tx9d73LVeXyPpOFm/4yU81LCrm2bifBA=, ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            ),
+            ("WHARFINGER_CONNECTORS_UNSIGNED", "refuse"),
             ("WHARFINGER_JOBS_WORKERS", "2"),
         ]);
         let config = Config::load(&Flags::default(), &env).expect("config");
         let again =
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");
         assert_eq!(format!("{config:?}"), format!("{again:?}"));
+        assert_eq!((again.trust.keys.len(), again.trust.unsigned), (2, Unsigned::Refuse));
+    }
+
+    #[test]
+    fn limits_of_connectors_are_named_bounded_and_shown() {
+        let read = |text: &str| {
+            let file = toml::from_str::<File>(text).map_err(|error| error.to_string())?;
+            Config::try_from(file).map_err(|error| error.to_string())
+        };
+        let text = "[connectors]\ncompile_seconds = 90\n[connectors.limits.large]\nmemory_mib = 512\ntime_factor = 2.5";
+        let config = read(text).expect("config");
+        assert_eq!(config.connectors.compile.compile_seconds, 90);
+        let large = Limits { memory_mib: 512, time_factor: 2.5, ..Limits::default() };
+        assert_eq!(config.connectors.limits.get("large"), Some(&large));
+        assert_eq!(read(&config.show().expect("shown")).expect("read").connectors, config.connectors);
+        for (text, part) in [
+            ("[connectors]\ncompile_second = 1", "compile_second"),
+            ("[connectors.limits.large]\nmemory = 1", "memory"),
+            ("[connectors.limits.large]\nmemory_mib = 9999", "connectors.limits.large: memory_mib must be 16 to 4096"),
+            ("[connectors.limits.large]\ntime_factor = 0.0", "time_factor"),
+            ("[connectors]\ncompile_memory_mib = 1", "compile_memory_mib must be 256"),
+        ] {
+            let error = read(text).map(|_| ()).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

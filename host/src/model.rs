@@ -6,6 +6,7 @@
 pub mod change;
 pub mod column;
 pub mod connection;
+pub mod connector;
 pub mod diff;
 pub mod explain;
 pub mod filter;
@@ -20,4 +21,5 @@ pub mod principal;
 pub mod schedule;
 pub mod settings;
 pub mod sight;
+pub mod signature;
 pub mod spread;

@@ -9,6 +9,8 @@ use wharfinger::{
     app::{App, Options},
     clock::Clock,
     config::Config,
+    connector::{CodeCache, Setup},
+    egress::vault::Vault,
     model::{
         id::{ObjectId, PrincipalId},
         principal::{Permission, Principal},
@@ -31,6 +33,7 @@ pub struct TestHost {
     pub dir: TempDir,
     config: Config,
     clock: Clock,
+    bundled: Option<&'static [&'static str]>,
     client: Client,
 }
 
@@ -60,6 +63,30 @@ impl Drop for TempDir {
     }
 }
 
+/// The program that compiles connectors for a host in a test's process: the host's binary, built beside the tests.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    // Tests lie one level below the binaries.
+    let host = this.ancestors().skip(1).take(2).map(|dir| dir.join("host")).find(|file| file.is_file());
+    host.with_context(|| format!("the binary `host` is not built beside {}", this.display()))
+}
+
+/// Machine code that all test hosts share: each component is compiled once, and not by every test again.
+pub fn code() -> anyhow::Result<CodeCache> {
+    let dir = program()?.with_file_name("test-code");
+    CodeCache::open(&dir, Vault::new(&[0x7e; 32]).mac_key("tests")?)
+}
+
+/// What test hosts are started with.
+pub fn options() -> anyhow::Result<Options> {
+    Ok(Options { program: Some(program()?), code: Some(code()?), ..Options::default() })
+}
+
+/// What connectors are made ready and run with where there is no host around them.
+pub fn setup() -> anyhow::Result<Setup> {
+    Ok(Setup { code: Some(code()?), ..Setup::new(program()?) })
+}
+
 /// A configuration for a host in `dir` that may reach simulators on loopback.
 pub fn config_in(dir: &Path) -> anyhow::Result<Config> {
     let key = dir.join("admin.key");
@@ -83,14 +110,27 @@ impl TestHost {
         let dir = TempDir::new()?;
         let mut config = config_in(dir.path())?;
         change(&mut config);
-        Self::launch(dir, config, clock).await
+        Self::launch(dir, config, clock, None).await
     }
 
-    async fn launch(dir: TempDir, config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let app = App::start(config.clone(), Options { clock: clock.clone(), ..Options::default() }).await;
+    /// A host with none of the bundled connectors, which starts faster.
+    pub async fn bare() -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
+        let config = config_in(dir.path())?;
+        Self::launch(dir, config, Clock::system(), Some(&[])).await
+    }
+
+    async fn launch(
+        dir: TempDir,
+        config: Config,
+        clock: Clock,
+        bundled: Option<&'static [&'static str]>,
+    ) -> anyhow::Result<Self> {
+        let options = Options { clock: clock.clone(), bundled, ..self::options()? };
+        let app = App::start(config.clone(), options).await;
         let app = app.context("start the host")?;
         let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));
-        Ok(Self { app, dir, config, clock, client })
+        Ok(Self { app, dir, config, clock, bundled, client })
     }
 
     /// The administrator.
@@ -133,14 +173,14 @@ impl TestHost {
     /// Ends the host and starts it again on the same data.
     pub async fn restart(self) -> anyhow::Result<Self> {
         self.app.shutdown().await;
-        Self::launch(self.dir, self.config, self.clock).await
+        Self::launch(self.dir, self.config, self.clock, self.bundled).await
     }
 
     /// Ends the host, looks at its data directory while nobody has it open, and starts it again.
     pub async fn restart_after<T>(self, look: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<(Self, T)> {
         self.app.shutdown().await;
         let seen = look(&self.dir.path().join("data"))?;
-        Ok((Self::launch(self.dir, self.config, self.clock).await?, seen))
+        Ok((Self::launch(self.dir, self.config, self.clock, self.bundled).await?, seen))
     }
 
     /// Ends the host.

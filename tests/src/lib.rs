@@ -5,6 +5,7 @@ pub mod guests;
 pub mod host;
 pub mod inventory;
 pub mod rows;
+pub mod versions;
 
 pub use client::{Answer, Client};
 pub use host::TestHost;

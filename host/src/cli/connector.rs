@@ -1,4 +1,6 @@
-//! `connector build`: a connector crate becomes a component.
+//! `connector …`: connectors from a crate to a running host.
+
+mod installed;
 
 use std::path::PathBuf;
 
@@ -17,15 +19,18 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    #[command(flatten)]
+    Installed(installed::Command),
 }
 
 #[allow(clippy::print_stdout, reason = "this is the command's output")]
-pub(super) fn run(command: &Command) -> anyhow::Result<Exit> {
+pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Build { dir, output } => {
-            let component = wharfinger_component_build::build_file(dir, output.as_deref())?;
+            let component = wharfinger_component_build::build_file(&dir, output.as_deref())?;
             println!("{}", component.display());
+            Ok(Exit::Done)
         }
+        Command::Installed(command) => installed::run(command).await,
     }
-    Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, Commit, Noted},
-    counters, queue, reclaim,
+    connectors, counters, queue, reclaim,
     records::decode,
     search,
     tables::{ReadRows, WriteRows},
@@ -195,6 +195,7 @@ fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super
     rows.secrets.remove(id)?;
     rows.schedules.remove(id)?;
     rows.hold_rules.remove(id)?;
+    connectors::forget(rows, id)?;
     rows.turns.remove(id)?;
     rows.last_syncs.remove(id)?;
     Ok(())

@@ -1,6 +1,7 @@
 //! Scenarios of the store, against real files, driven by a small platform that answers as a connector would.
 
 mod absence;
+mod connectors;
 mod crash;
 mod dry;
 mod fill;

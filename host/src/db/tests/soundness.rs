@@ -21,6 +21,7 @@ use super::{
     TempFile, World, actor, at, enabled, new_connection, start,
 };
 use crate::model::{
+    connector::Installed,
     id::PrincipalId,
     job::{Task, Work},
     path::RemotePath,
@@ -30,9 +31,10 @@ use crate::model::{
 };
 
 /// A store with a bit of everything: two connections, objects with columns and settings, a history, jobs that have ended,
-/// one under way, one that waits, something held back, a deleted subtree, a person.
+/// one under way, one that waits, something held back, a deleted subtree, a person, a connector in two versions.
 async fn rich() -> World {
     let mut world = World::new("rich", enabled()).await;
+    super::connectors::served(&world.db, world.connection.id).await;
     for table in ["c/s/a", "c/s/b", "d/s/e", "h/s/e", "h/s/f"] {
         world.platform.add(table, "id:int name:text");
     }
@@ -103,6 +105,17 @@ fn change_hold(rows: &mut WriteRows<'_>, change: impl FnOnce(&mut HoldRow)) -> R
     let mut row: HoldRow = decode(rows.holds.get(id)?.expect("row").value())?;
     change(&mut row);
     rows.holds.insert(id, encode(&row)?.as_slice())?;
+    Ok(())
+}
+
+fn connector(rows: &WriteRows<'_>) -> Result<Installed, Fault> {
+    decode(rows.connectors.get("ferry")?.expect("connector").value())
+}
+
+fn change_connector(rows: &mut WriteRows<'_>, change: impl FnOnce(&mut Installed)) -> Result<(), Fault> {
+    let mut row = connector(rows)?;
+    change(&mut row);
+    rows.connectors.insert("ferry", encode(&row)?.as_slice())?;
     Ok(())
 }
 
@@ -305,6 +318,28 @@ const DAMAGES: &[(&str, &str, Damage)] = &[
         Ok(())
     }),
     ("principal_keys", "nobody has this key", |r, _| { r.principal_keys.insert(&[9; 32], NOBODY)?; Ok(()) }),
+    ("connectors", "cannot be read", |r, _| { r.connectors.insert("ferry", NO_ROW)?; Ok(()) }),
+    ("connectors", "another connector's", |r, _| change_connector(r, |row| row.name = "other".into())),
+    ("connectors", "serves the same technology", |r, _| {
+        let row = connector(r)?;
+        r.connectors.insert("other", encode(&Installed { name: "other".into(), ..row })?.as_slice())?;
+        Ok(())
+    }),
+    ("connectors", "no version is active", |r, _| change_connector(r, |row| row.active = None)),
+    ("connectors", "is not installed", |r, _| { r.connector_versions.remove(("ferry", "1.1.0"))?; Ok(()) }),
+    ("connectors", "also what was before it", |r, _| change_connector(r, |row| row.previous.push("1.1.0".into()))),
+    ("connector_versions", "cannot be read", |r, _| { r.connector_versions.insert(("ferry", "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("connector_versions", "another version's", |r, _| {
+        let row = r.connector_versions.get(("ferry", "1.1.0"))?.expect("version").value().to_vec();
+        r.connector_versions.insert(("ferry", "1.0.0"), row.as_slice())?;
+        Ok(())
+    }),
+    ("connector_versions", "the connector is not there", |r, _| { r.connectors.remove("ferry")?; Ok(()) }),
+    ("pins", "the connection is not there", |r, _| { r.pins.insert(NOBODY, "1.0.0")?; Ok(()) }),
+    ("pins", "the version is not installed", |r, i| { r.pins.insert(i.connection, "7.0.0")?; Ok(()) }),
+    ("kept_configs", "the connection is not there", |r, _| { r.kept_configs.insert((NOBODY, "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("kept_configs", "cannot be read", |r, i| { r.kept_configs.insert((i.connection, "1.0.0"), NO_ROW)?; Ok(()) }),
+    ("audit", "cannot be read", |r, _| { r.audit.insert(1, NO_ROW)?; Ok(()) }),
     ("sessions", "a session of nobody", |r, _| { r.sessions.insert(&[9; 32], (NOBODY, 1))?; Ok(()) }),
 ];
 
@@ -323,7 +358,7 @@ async fn every_kind_of_damage_is_named() {
     let World { db, file, .. } = rich().await;
     // Dropped without a word, as by a kill.
     drop(db);
-    assert_eq!(verify_file(&file.0, |_, _| true).expect("readable"), [], "nothing is wrong before");
+    assert_eq!(verify_file(&file.0, |_, _| true, |_| true).expect("readable"), [], "nothing is wrong before");
     for (n, (table, message, damage)) in DAMAGES.iter().enumerate() {
         let copy = copy(&file.0);
         {
@@ -335,13 +370,16 @@ async fn every_kind_of_damage_is_named() {
             drop(rows);
             transaction.commit().expect("commit");
         }
-        let found = verify_file(&copy.0, |_, _| true).unwrap_or_else(|error| panic!("{n} {table}: {error}"));
+        let found = verify_file(&copy.0, |_, _| true, |_| true).unwrap_or_else(|error| panic!("{n} {table}: {error}"));
         let named = found.iter().any(|v| v.table == *table && v.message.contains(message) && !v.key.is_empty());
         assert!(named, "{n} {table}, {message}: {found:?}");
     }
-    let closed = verify_file(&file.0, |_, _| false).expect("readable");
+    let closed = verify_file(&file.0, |_, _| false, |_| true).expect("readable");
     assert_eq!(closed.len(), 2, "{closed:?}");
     assert!(closed.iter().all(|v| v.table == "secrets" && v.message.contains("do not open")), "{closed:?}");
+    let lost = verify_file(&file.0, |_, _| true, |digest| digest == "one").expect("readable");
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    assert!(lost[0].key.contains("1.1.0") && lost[0].message.contains("its component is gone"), "{lost:?}");
 }
 
 #[tokio::test]
@@ -366,14 +404,14 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
     drop(db);
     let whole = std::fs::read(&file.0).expect("read");
     let digest = |path: &Path| std::fs::read(path).expect("read") == whole;
-    assert_eq!(verify_file(&file.0, |_, _| true).expect("readable"), []);
+    assert_eq!(verify_file(&file.0, |_, _| true, |_| true).expect("readable"), []);
     assert!(digest(&file.0), "a check writes nothing");
 
     let mut told = 0;
     for cut in [0, 1, 100, 4096, 10_000, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
         let copy = copy(&file.0);
         OpenOptions::new().write(true).open(&copy.0).expect("open").set_len(cut as u64).expect("cut");
-        assert!(verify_file(&copy.0, |_, _| true).is_err(), "cut to {cut} of {}", whole.len());
+        assert!(verify_file(&copy.0, |_, _| true, |_| true).is_err(), "cut to {cut} of {}", whole.len());
     }
     // Every page once; what is free may be damaged without harm.
     for page in (0..whole.len()).step_by(4096) {
@@ -386,7 +424,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         open.seek(SeekFrom::Start(page as u64)).expect("seek");
         open.write_all(&bytes).expect("write");
         drop(open);
-        match verify_file(&copy.0, |_, _| true) {
+        match verify_file(&copy.0, |_, _| true, |_| true) {
             Ok(found) if found.is_empty() => {}
             Ok(_) => told += 1,
             Err(error) => {
@@ -400,10 +438,10 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
     for (content, part) in [(vec![0; 8192], "damaged"), (b"this is no store, but a text\n".repeat(400), "damaged")] {
         let file = TempFile(temporary());
         std::fs::write(&file.0, content).expect("written");
-        let error = verify_file(&file.0, |_, _| true).expect_err("no store");
+        let error = verify_file(&file.0, |_, _| true, |_| true).expect_err("no store");
         assert!(error.to_string().contains(part), "{error}");
     }
-    let error = verify_file(&temporary(), |_, _| true).expect_err("not there");
+    let error = verify_file(&temporary(), |_, _| true, |_| true).expect_err("not there");
     assert!(matches!(error, FileError::Unreadable(..)));
     let older = copy(&file.0);
     {
@@ -413,7 +451,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         transaction.delete_table(redb::TableDefinition::<u128, &[u8]>::new("connections/2")).expect("delete");
         transaction.commit().expect("commit");
     }
-    let error = verify_file(&older.0, |_, _| true).expect_err("older");
+    let error = verify_file(&older.0, |_, _| true, |_| true).expect_err("older");
     assert!(matches!(error, FileError::Layout { found: 1, .. }), "{error}");
     let newer = copy(&file.0);
     {
@@ -422,7 +460,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         WriteRows::open(&transaction).expect("tables").meta.insert("schema", 900).expect("schema");
         transaction.commit().expect("commit");
     }
-    let error = verify_file(&newer.0, |_, _| true).expect_err("newer");
+    let error = verify_file(&newer.0, |_, _| true, |_| true).expect_err("newer");
     assert!(matches!(error, FileError::Layout { found: 900, .. }), "{error}");
 }
 

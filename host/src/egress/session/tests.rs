@@ -4,6 +4,7 @@ mod approval;
 mod authentication;
 mod egress;
 mod keeping;
+mod kin;
 mod named;
 mod platform;
 mod recipes;
@@ -104,6 +105,7 @@ fn budget() -> Budget {
         retries: AtomicU32::new(5),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        denied: AtomicU64::new(0),
         named: Named::default(),
     }
 }

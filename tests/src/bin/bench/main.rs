@@ -10,6 +10,7 @@ mod hosted;
 mod million;
 mod platform;
 mod report;
+mod sandbox;
 mod scenario;
 mod store;
 
@@ -47,12 +48,17 @@ struct Arguments {
 enum Role {
     /// A large catalogue: what syncs of it cost, and how fast the host answers meanwhile.
     Million(million::Arguments),
+    /// What the sandbox costs: compiling, loading, calls, and calls beside the same code outside it.
+    Sandbox,
     /// A host: takes the host's own arguments.
     #[command(hide = true)]
     Host {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Compiles a connector for the host above.
+    #[command(name = "compile-component", hide = true)]
+    Compile { order: Vec<String> },
     /// The floor: prints its figures as JSON.
     #[command(hide = true)]
     Floor(floor::Arguments),
@@ -65,7 +71,12 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
             let arguments = std::iter::once("wharfinger".to_owned()).chain(arguments);
             return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
         }
+        Some(Role::Compile { order }) => {
+            let arguments = ["wharfinger".to_owned(), "compile-component".to_owned()].into_iter().chain(order);
+            return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
+        }
         Some(Role::Floor(arguments)) => println!("{}", serde_json::to_string(&floor::run(&arguments)?)?),
+        Some(Role::Sandbox) => println!("{}", sandbox::run(arguments.runs.max(1))?),
         Some(Role::Million(asked)) => {
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
             let outcome = million::run(&asked, &dir)?;
