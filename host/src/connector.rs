@@ -13,6 +13,7 @@ mod instance;
 mod limits;
 mod loader;
 mod state;
+mod turns;
 mod v0_1;
 
 use std::{

@@ -5,6 +5,7 @@ mod canary;
 mod cli;
 mod databricks;
 mod dry_run;
+mod egress;
 mod filters;
 mod guests;
 mod history;

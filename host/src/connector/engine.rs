@@ -1,6 +1,7 @@
 //! The one wasmtime engine, its clock, and the threads that guests run on.
 //!
-//! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run.
+//! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run, and
+//! `turns` shares the threads between connections.
 //! The epoch ticks on an operating system thread, because a task of a busy runtime could come too late.
 
 use std::{sync::Arc, thread};
@@ -15,6 +16,7 @@ use wasmtime::{
 use super::{
     limits::{MAX_CALLS, MAX_MEMORY, MAX_TABLE_ELEMENTS, TICK},
     state::State,
+    turns::Turns,
     v0_1,
 };
 
@@ -26,6 +28,7 @@ pub(super) struct Guests {
     pub(super) engine: Engine,
     pub(super) linker: Linker<State>,
     pub(super) permits: Arc<Semaphore>,
+    pub(super) turns: Arc<Turns>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -41,7 +44,13 @@ impl Guests {
             .enable_time()
             .build()
             .context("start the threads of the guests")?;
-        Ok(Self { engine, linker, permits: Arc::new(Semaphore::new(MAX_CALLS as usize)), runtime: Some(runtime) })
+        Ok(Self {
+            engine,
+            linker,
+            permits: Arc::new(Semaphore::new(MAX_CALLS as usize)),
+            turns: Arc::new(Turns::new(GUEST_THREADS)),
+            runtime: Some(runtime),
+        })
     }
 
     /// The runtime that guests run on.

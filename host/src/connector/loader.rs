@@ -1,6 +1,6 @@
 //! From a file to a connector that can be called.
 //!
-//! In this order, each refusal before anything costly happens: size and imports, compile, link, describe with nothing
+//! In this order, each refusal before anything costly happens: size and imports, compile, link, describe twice with nothing
 //! granted, read the description. Nothing is kept of what is refused.
 
 use std::{sync::Arc, time::Instant};
@@ -29,7 +29,15 @@ pub(super) async fn load(guests: &Arc<Guests>, limits: Limits, bytes: &[u8]) -> 
         message: format!("the component does not export `wharfinger:connector/{missing}`: it is no connector"),
     })?;
     let exports = Arc::new(exports);
-    let descriptor = Descriptor::parse(&describe(guests, &component, &exports).await?)?;
+    let description = describe(guests, &component, &exports).await?;
+    if describe(guests, &component, &exports).await? != description {
+        return Err(LoadError {
+            code: "nondeterministic-describe",
+            message: "the component describes itself differently each time: what it says of itself must be constant"
+                .into(),
+        });
+    }
+    let descriptor = Descriptor::parse(&description)?;
     let label = format!("{} {}", descriptor.name, descriptor.version).into();
     Ok(Connector { descriptor, digest, label, limits, guests: guests.clone(), component, exports })
 }

@@ -131,7 +131,7 @@ pub struct Session {
     wire: Wire,
     pacing: Pacing,
     permits: Arc<Semaphore>,
-    told: Told,
+    told: Arc<Told>,
 }
 
 /// What one operation may still use. Made per operation by the connector adapter.
@@ -216,6 +216,7 @@ pub struct OpenResponse {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     stream: answer::Stream,
+    told: Arc<Told>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -284,7 +285,7 @@ impl Egress {
 
 impl Shared {
     fn open(&self, spec: SessionSpec) -> Result<Session, SendError> {
-        let told = Told::new(spec.connection.map(|(id, _)| id));
+        let told = Arc::new(Told::new(spec.connection.map(|(id, _)| id)));
         let open = || {
             let policy = &self.policy;
             let places = Places::new(&spec.address, &policy.approved_origins, policy.allow_insecure_http)?;
@@ -392,6 +393,6 @@ impl std::fmt::Debug for Session {
 impl OpenResponse {
     /// The next piece of the body, at most `max` bytes; empty at the end.
     pub async fn read(&mut self, max: usize, budget: &Budget) -> Result<Bytes, SendError> {
-        self.stream.read(max, budget).await
+        self.stream.read(max, budget).await.inspect_err(|error| self.told.tell(error))
     }
 }
