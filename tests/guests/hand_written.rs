@@ -50,6 +50,8 @@ enum Text {
     TrapAfterwards,
     /// Tables that grow.
     Tables,
+    /// A function that calls itself, with nothing in memory for it.
+    Recursion,
     /// A trap in `describe`.
     TrapInDescribe,
     /// A descriptor of bytes that are no UTF-8.
@@ -108,7 +110,7 @@ struct Parts {
 }
 
 /// All of them, by name.
-const ALL: [(&str, Text); 20] = [
+const ALL: [(&str, Text); 21] = [
     ("text_not_utf8", Text::NotUtf8),
     ("text_beyond", Text::TextBeyond),
     ("list_beyond", Text::ListBeyond),
@@ -123,6 +125,7 @@ const ALL: [(&str, Text); 20] = [
     ("call_in_realloc", Text::CallInRealloc),
     ("trap_afterwards", Text::TrapAfterwards),
     ("tables", Text::Tables),
+    ("recursion", Text::Recursion),
     ("trap_in_describe", Text::TrapInDescribe),
     ("describe_not_utf8", Text::DescribeNotUtf8),
     ("describe_beyond", Text::DescribeBeyond),
@@ -192,6 +195,10 @@ impl Text {
                 parts.check = "(loop $l (br_if $l (i32.ne (i32.const -1)
                     (table.grow $t (ref.null func) (i32.const 1000))))) (unreachable)"
                     .into();
+            }
+            Self::Recursion => {
+                parts.more = "(func $down (result i32) (i32.add (i32.const 1) (call $down)))".into();
+                parts.check = "(call $down)".into();
             }
             Self::TrapInDescribe => parts.describe = "(unreachable)".into(),
             Self::DescribeNotUtf8 => {

@@ -206,6 +206,7 @@ impl CallError {
 fn reason(trap: Trap) -> String {
     match trap {
         Trap::UnreachableCodeReached => "it gave up, as a panic does".to_owned(),
+        Trap::MemoryOutOfBounds => "it reached outside of its memory, as endless recursion does too".to_owned(),
         Trap::StackOverflow => "its calls are nested too deeply for its stack".to_owned(),
         trap => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
     }

@@ -38,7 +38,9 @@ impl Guest for Asks {
                 Ok((status, body)) => format!("{status} {}", String::from_utf8_lossy(&body)),
                 Err(error) => format!("{}: {}", error.code, error.message),
             };
-            Object { comment: Some(told), ..object(&[&number.to_string()]) }
+            let mut path = request.partition.scope.clone();
+            path.push(number.to_string());
+            Object { comment: Some(told), path, ..object(&[]) }
         });
         Ok(page(objects.collect()))
     }

@@ -16,9 +16,10 @@ impl Guest for Sins {
     fn check(config: String) -> Result<Vec<Outcome>, Error> {
         let said = match configured(&config, "sin").as_str() {
             "trap in check" => panic!("check is a trap"),
-            "recursion" => descend(1).to_string(),
+            "recursion in memory" => descend(1).to_string(),
             "handles" => hoard(),
             "host calls in check" => call_without_end(),
+            "stalled batch in check" => wait_for_batch(&format!("{}/stall", configured(&config, "origin"))),
             "stalled server in check" => wait_for(&format!("{}/stall", configured(&config, "origin"))),
             _ => String::new(),
         };
@@ -126,6 +127,13 @@ fn call_without_end() -> String {
 fn wait_for(url: &str) -> String {
     loop {
         black_box(http::send(&get(url.to_owned())).is_ok());
+    }
+}
+
+fn wait_for_batch(url: &str) -> String {
+    loop {
+        let batch = http::Batch::new(&[get(url.to_owned()), get(url.to_owned())], 2);
+        while black_box(batch.next()).is_some() {}
     }
 }
 
