@@ -21,7 +21,7 @@ const DESCRIPTOR: u32 = 4096;
 
 /// What one of them does otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Text {
+enum Sin {
     /// A text of bytes that are no UTF-8.
     NotUtf8,
     /// A text that lies beyond the memory.
@@ -110,36 +110,39 @@ struct Parts {
 }
 
 /// All of them, by name.
-const ALL: [(&str, Text); 21] = [
-    ("text_not_utf8", Text::NotUtf8),
-    ("text_beyond", Text::TextBeyond),
-    ("list_beyond", Text::ListBeyond),
-    ("list_overflows", Text::ListOverflows),
-    ("list_at_odd_address", Text::ListAtOddAddress),
-    ("no_such_result", Text::NoSuchResult),
-    ("no_such_option", Text::NoSuchOption),
-    ("answer_beyond", Text::AnswerBeyond),
-    ("many_of_one", Text::ManyOfOne),
-    ("room_beyond", Text::RoomBeyond),
-    ("loop_in_realloc", Text::LoopInRealloc),
-    ("call_in_realloc", Text::CallInRealloc),
-    ("trap_afterwards", Text::TrapAfterwards),
-    ("tables", Text::Tables),
-    ("recursion", Text::Recursion),
-    ("trap_in_describe", Text::TrapInDescribe),
-    ("describe_not_utf8", Text::DescribeNotUtf8),
-    ("describe_beyond", Text::DescribeBeyond),
-    ("loop_in_describe", Text::LoopInDescribe),
-    ("compile_bomb", Text::CompileBomb),
-    ("huge", Text::Huge),
+const ALL: [(&str, Sin); 21] = [
+    ("text_not_utf8", Sin::NotUtf8),
+    ("text_beyond", Sin::TextBeyond),
+    ("list_beyond", Sin::ListBeyond),
+    ("list_overflows", Sin::ListOverflows),
+    ("list_at_odd_address", Sin::ListAtOddAddress),
+    ("no_such_result", Sin::NoSuchResult),
+    ("no_such_option", Sin::NoSuchOption),
+    ("answer_beyond", Sin::AnswerBeyond),
+    ("many_of_one", Sin::ManyOfOne),
+    ("room_beyond", Sin::RoomBeyond),
+    ("loop_in_realloc", Sin::LoopInRealloc),
+    ("call_in_realloc", Sin::CallInRealloc),
+    ("trap_afterwards", Sin::TrapAfterwards),
+    ("tables", Sin::Tables),
+    ("recursion", Sin::Recursion),
+    ("trap_in_describe", Sin::TrapInDescribe),
+    ("describe_not_utf8", Sin::DescribeNotUtf8),
+    ("describe_beyond", Sin::DescribeBeyond),
+    ("loop_in_describe", Sin::LoopInDescribe),
+    ("compile_bomb", Sin::CompileBomb),
+    ("huge", Sin::Huge),
 ];
 
-/// Their names and components.
-pub(crate) fn all() -> Result<Vec<(&'static str, Vec<u8>)>, Box<dyn Error>> {
-    ALL.into_iter().map(|(name, text)| Ok((name, text.component()?))).collect()
+/// A name and a component.
+pub(crate) type Named = (&'static str, Vec<u8>);
+
+/// Every one of them.
+pub(crate) fn all() -> Result<Vec<Named>, Box<dyn Error>> {
+    ALL.into_iter().map(|(name, sin)| Ok((name, sin.component()?))).collect()
 }
 
-impl Text {
+impl Sin {
     fn component(self) -> Result<Vec<u8>, Box<dyn Error>> {
         let mut component = wrapped(&self.module())?;
         if self == Self::Huge {

@@ -103,6 +103,7 @@ fn one_part(sin: &str) -> bool {
     matches!(sin, "never ends" | "repeats" | "alternates" | "polls" | "duplicates" | "orphans" | "strangers")
 }
 
+#[allow(unconditional_recursion, reason = "what it is here for")]
 fn descend(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     descend(depth + 1) + frame[63]

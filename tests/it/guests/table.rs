@@ -117,6 +117,7 @@ impl Row {
         guests::ALL.iter().find(|(_, path)| *path == self.guest).map_or(self.guest, |(name, _)| name)
     }
 
+    #[allow(clippy::print_stdout, reason = "the table is for people")]
     fn print(&self, (code, message): &Seen) {
         let (sin, stopped_by, message) = (self.sin, self.stopped_by, message.replace('|', "\\|"));
         println!("| {sin} | `{}` | {stopped_by} | `{code}`: {message} |", self.name());
