@@ -19,6 +19,7 @@ mod loader;
 mod obstacle;
 pub mod signature;
 mod state;
+mod turns;
 mod v0_1;
 
 use std::{

@@ -7,6 +7,7 @@ mod compile;
 mod connectors;
 mod databricks;
 mod dry_run;
+mod egress;
 mod filters;
 mod guests;
 mod history;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod guests;
 pub mod host;
 pub mod inventory;
+pub mod neighbours;
 pub mod rows;
 pub mod versions;
 

@@ -1,6 +1,7 @@
 //! The one wasmtime engine, its clock, and the threads that guests run on.
 //!
-//! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run.
+//! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run, and
+//! `turns` shares the threads between connections.
 //! The epoch ticks on an operating system thread, because a task of a busy runtime could come too late.
 
 use std::{
@@ -20,6 +21,7 @@ use wasmtime::{
 use super::{
     limits::{MAX_CALLS, TICK},
     state::State,
+    turns::Turns,
     v0_1,
 };
 
@@ -44,7 +46,10 @@ pub(super) struct Room {
     pub(super) table_elements: usize,
 }
 
-/// Where guests run.
+/// By how much guests stand back behind other threads, in the system's measure (0 to 19).
+const NICE: i32 = 10;
+
+/// Where guests are run.
 pub(super) struct Guests {
     pub(super) engine: Engine,
     pub(super) layout: Layout,
@@ -52,6 +57,7 @@ pub(super) struct Guests {
     pub(super) compatibility: String,
     pub(super) linker: Linker<State>,
     pub(super) permits: Arc<Semaphore>,
+    pub(super) turns: Arc<Turns>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -64,12 +70,14 @@ impl Guests {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(GUEST_THREADS)
             .thread_name("guest")
+            .on_thread_start(give_way)
             .enable_time()
             .build()
             .context("start the threads of the guests")?;
         let permits = Arc::new(Semaphore::new(MAX_CALLS as usize));
+        let turns = Arc::new(Turns::new(GUEST_THREADS));
         let compatibility = compatibility(&engine);
-        Ok(Self { engine, layout, compatibility, linker, permits, runtime: Some(runtime) })
+        Ok(Self { engine, layout, compatibility, linker, permits, turns, runtime: Some(runtime) })
     }
 
     /// The runtime that guests run on.
@@ -84,6 +92,18 @@ impl Drop for Guests {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+    }
+}
+
+/// Lets every other thread go first where there is not enough processor for all: those of the API, of the store, and of
+/// the requests of other connections. What is left over is the guests' all the same.
+#[allow(unsafe_code, reason = "the system's call has no safe form here")]
+fn give_way() {
+    // On Linux the priority is that of the calling thread. Raising the number is allowed to everybody.
+    // SAFETY: takes numbers and touches no memory.
+    let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0;
+    if failed {
+        tracing::debug!("the threads of the guests keep the priority of all others");
     }
 }
 

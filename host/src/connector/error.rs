@@ -261,7 +261,7 @@ impl CallError {
         }
         match error.downcast_ref::<Trap>() {
             Some(trap) => {
-                let message = format!("the component trapped in {name}: {trap}");
+                let message = format!("the component trapped in {name}: {}", reason(*trap));
                 found(ErrorCode::Trapped, message, Stop::of(*trap))
             }
             None => {
@@ -272,10 +272,21 @@ impl CallError {
     }
 }
 
+/// A trap in words. What people meet is told in theirs.
+fn reason(trap: Trap) -> String {
+    match trap {
+        Trap::UnreachableCodeReached => "it gave up, as a panic does".to_owned(),
+        Trap::MemoryOutOfBounds => "it reached outside of its memory, as endless recursion does too".to_owned(),
+        Trap::StackOverflow => "its calls are nested too deeply for its stack".to_owned(),
+        trap => trap.to_string().trim_start_matches("wasm trap: ").to_owned(),
+    }
+}
+
 /// What the guest wrote last: usually why it panicked.
 fn last_words(state: &State) -> Option<String> {
     let output = state.output();
-    let output = output.trim();
+    // Advice for whoever could set a variable there, which nobody can.
+    let output = output.split("\nnote: run with `RUST_BACKTRACE=1`").next().unwrap_or_default().trim();
     let from = output.floor_char_boundary(output.len().saturating_sub(MAX_MESSAGE));
     (!output.is_empty()).then(|| clean(output[from..].to_owned(), MAX_MESSAGE))
 }

@@ -85,11 +85,14 @@ where
     let Ok(permit) = guests.permits.clone().acquire_owned().await else { return stopped() };
     let Some(threads) = guests.handle() else { return stopped() };
     let component = component.clone();
+    // All calls of a connection share its session. Whatever describes itself counts as one.
+    let sharer = grant.session.as_ref().map_or(0, |session| Arc::as_ptr(session).addr());
+    let turns = Arc::clone(&guests.turns);
     let mut task = JoinSet::new();
     task.spawn_on(
         async move {
             let _permit = permit;
-            run(&component, limits, times, grant, work).await
+            turns.call(sharer, run(&component, limits, times, grant, work)).await
         }
         .in_current_span()
         .with_current_subscriber(),

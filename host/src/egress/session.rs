@@ -143,7 +143,7 @@ pub struct Session {
     wire: Wire,
     pacing: Pacing,
     permits: Arc<Semaphore>,
-    told: Told,
+    told: Arc<Told>,
 }
 
 /// What one operation may still use. Made per operation by the connector adapter.
@@ -231,6 +231,7 @@ pub struct OpenResponse {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     stream: answer::Stream,
+    told: Arc<Told>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -309,7 +310,7 @@ impl Egress {
 impl Shared {
     fn open(&self, spec: SessionSpec, permits: Arc<Semaphore>) -> Result<Session, SendError> {
         let connection = spec.connection.map(|(id, _)| id);
-        let told = Told::new(connection);
+        let told = Arc::new(Told::new(connection));
         let open = || {
             let policy = &self.policy;
             let places = Places::new(&spec.address, &policy.approved_origins, policy.allow_insecure_http)?;
@@ -424,6 +425,6 @@ impl std::fmt::Debug for Session {
 impl OpenResponse {
     /// The next piece of the body, at most `max` bytes; empty at the end.
     pub async fn read(&mut self, max: usize, budget: &Budget) -> Result<Bytes, SendError> {
-        self.stream.read(max, budget).await
+        self.stream.read(max, budget).await.inspect_err(|error| self.told.tell(error))
     }
 }

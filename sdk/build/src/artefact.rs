@@ -36,12 +36,12 @@ pub(crate) fn place(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(&beside, to).at("write", to)
 }
 
-/// Writes a text to its place, whole or not at all, and not when it stands there already.
-pub(crate) fn write(text: &str, to: &Path) -> Result<(), FileError> {
-    if fs::read(to).is_ok_and(|old| old == text.as_bytes()) {
+/// Writes a file to its place, whole or not at all, and not when it stands there already.
+pub(crate) fn write(content: &[u8], to: &Path) -> Result<(), FileError> {
+    if fs::read(to).is_ok_and(|old| old == content) {
         return Ok(());
     }
     let beside = to.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&beside, text).at("write", &beside)?;
+    fs::write(&beside, content).at("write", &beside)?;
     fs::rename(&beside, to).at("write", to)
 }

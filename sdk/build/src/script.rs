@@ -53,9 +53,11 @@ pub fn rerun_if_changed<P: AsRef<Path>>(paths: &[P]) {
     }
 }
 
-/// Writes a text into `OUT_DIR`.
-pub fn write(text: &str, name: &str) -> Result<(), BuildError> {
-    Ok(artefact::write(text, &out_dir()?.join(name))?)
+/// Writes a file into `OUT_DIR` and returns where it lies.
+pub fn write(content: impl AsRef<[u8]>, name: &str) -> Result<PathBuf, BuildError> {
+    let to = out_dir()?.join(name);
+    artefact::write(content.as_ref(), &to)?;
+    Ok(to)
 }
 
 fn out_dir() -> Result<PathBuf, BuildError> {

@@ -7,7 +7,6 @@ pub mod pages;
 
 use std::marker::PhantomData;
 
-use wharfinger_sdk::__private::connector;
 pub use wharfinger_sdk::__private::connector::{
     exports::wharfinger::connector::{
         catalog::{Page, Partition, ReadRequest},
@@ -19,6 +18,7 @@ pub use wharfinger_sdk::__private::connector::{
         types::Error,
     },
 };
+use wharfinger_sdk::__private::{columns, confirm, connector};
 
 /// A component's exports. Those that are not written do as little as they can.
 pub trait Guest {
@@ -41,38 +41,20 @@ pub trait Guest {
     fn read(_config: String, _request: ReadRequest) -> Result<Page, Error> {
         Ok(page(Vec::new()))
     }
+
+    /// `catalog-columns.read`, of guests that export it.
+    fn columns(_config: String, _names: Vec<String>) -> Result<Page, Error> {
+        Ok(page(Vec::new()))
+    }
+
+    /// `catalog-confirm.confirm`, of guests that export it.
+    fn confirm(_config: String, _names: Vec<String>) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
 }
 
 /// A descriptor that the host accepts.
-pub const DESCRIPTOR: &str = r#"{
-    "name": "guest", "version": "0.1.0", "title": "A guest of the tests", "technology": "Guest",
-    "config": {
-        "type": "object",
-        "properties": {
-            "hostname": { "type": "string" },
-            "port": { "type": "integer" },
-            "authenticationType": { "const": "token" },
-            "token": { "type": "string" }
-        },
-        "required": ["hostname", "authenticationType"],
-        "additionalProperties": false
-    },
-    "secrets": ["token"],
-    "address": { "hostname": "hostname", "port": "port", "defaultPort": 443 },
-    "authentication": {
-        "select": "authenticationType",
-        "methods": [{
-            "id": "token",
-            "secrets": ["token"],
-            "apply": {
-                "to": [{ "origin": "{{ connection.origin }}", "paths": ["/*"], "methods": ["GET"] }],
-                "headers": { "authorization": "Bearer {{ secret.token }}" }
-            }
-        }]
-    },
-    "egress": [{ "origin": "{{ connection.origin }}", "paths": ["/*"], "methods": ["GET"] }],
-    "remoteIdsUnique": true
-}"#;
+pub const DESCRIPTOR: &str = include_str!("../descriptor.json");
 
 /// One outcome that passed and says this.
 #[must_use]
@@ -118,6 +100,13 @@ pub fn page(objects: Vec<Object>) -> Page {
     }
 }
 
+/// A text of the configuration; empty where there is none.
+#[must_use]
+pub fn configured(config: &str, property: &str) -> String {
+    let config: serde_json::Value = serde_json::from_str(config).unwrap_or_default();
+    config[property].as_str().unwrap_or_default().to_owned()
+}
+
 /// A request for a path of the connection, with its credential.
 #[must_use]
 pub fn get(url: String) -> http::Request {
@@ -157,10 +146,33 @@ impl<T: Guest> connector::exports::wharfinger::connector::catalog::Guest for Exp
     }
 }
 
-/// Makes an example a component.
+impl<T: Guest> columns::exports::wharfinger::connector::catalog_columns::Guest for Exported<T> {
+    fn read(
+        config: String,
+        _scope: Vec<String>,
+        _namespace: String,
+        names: Vec<String>,
+        _cursor: Option<String>,
+    ) -> Result<Page, Error> {
+        T::columns(config, names)
+    }
+}
+
+impl<T: Guest> confirm::exports::wharfinger::connector::catalog_confirm::Guest for Exported<T> {
+    fn confirm(
+        config: String,
+        _scope: Vec<String>,
+        _namespace: String,
+        names: Vec<String>,
+    ) -> Result<Vec<String>, Error> {
+        T::confirm(config, names)
+    }
+}
+
+/// Makes an example a component; after a colon, with the optional interfaces too.
 #[macro_export]
 macro_rules! export {
-    ($guest:ty) => {
+    ($guest:ty $(: $optional:tt)?) => {
         #[cfg(target_family = "wasm")]
         #[allow(unsafe_code, reason = "exports of the component")]
         const _: () = {
@@ -168,10 +180,25 @@ macro_rules! export {
             ::wharfinger_sdk::__private::connector::export_connector!(
                 Exported with_types_in ::wharfinger_sdk::__private::connector
             );
+            $($crate::export_optional!($optional Exported);)?
         };
 
         // Outside WebAssembly nothing is exported, but the guest is still compiled.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() -> String = <$guest as $crate::Guest>::describe;
+    };
+}
+
+/// The optional interfaces of [`export!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! export_optional {
+    (optional $exported:ident) => {
+        ::wharfinger_sdk::__private::columns::export_columns!(
+            $exported with_types_in ::wharfinger_sdk::__private::columns
+        );
+        ::wharfinger_sdk::__private::confirm::export_confirm!(
+            $exported with_types_in ::wharfinger_sdk::__private::confirm
+        );
     };
 }

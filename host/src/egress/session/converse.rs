@@ -54,13 +54,24 @@ impl Session {
         let permit = self.permit(budget).await?;
         let answer = self.converse(&admitted, Body::Streamed, budget).await?;
         let (status, headers) = (answer.status, header::for_guest(&answer.headers));
-        Ok(OpenResponse { status, headers, stream: answer.into_stream()?, _permit: permit })
+        Ok(OpenResponse {
+            status,
+            headers,
+            stream: answer.into_stream()?,
+            told: Arc::clone(&self.told),
+            _permit: permit,
+        })
     }
 
     /// What is refused counts as well, else a guest could have requests checked without end.
     fn admitted(&self, request: Request, budget: &Budget) -> Result<Admitted, SendError> {
         wire::check_requests(budget).map_err(|failed| failed.error)?;
-        self.admit(request, &budget.named).inspect_err(|_| drop(wire::count_request(budget)))
+        let asked = spelled(&request);
+        self.admit(request, &budget.named).map_err(|refused| {
+            drop(wire::count_request(budget));
+            let told = format!("the connector asked for {asked}, which was refused: {refused}");
+            if refused.operator.is_none() { refused.for_operator(told) } else { refused }
+        })
     }
 
     async fn permit(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, SendError> {
@@ -204,6 +215,13 @@ impl Session {
             Verdict::Answer
         }
     }
+}
+
+/// A request as it is told: without its query, which may hold anything, and without what steers a terminal.
+fn spelled(request: &Request) -> String {
+    let url = request.url.split(['?', '#']).next().unwrap_or_default();
+    let shown = |text: &str, most: usize| text.chars().take(most).collect::<String>().escape_default().to_string();
+    format!("{} {}", shown(&request.method, 16), shown(url, 200))
 }
 
 /// An answer for the guest. That the platform wants fewer requests is the host's to act upon, so it is an error.

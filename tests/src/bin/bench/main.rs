@@ -8,6 +8,7 @@
 mod floor;
 mod hosted;
 mod million;
+mod neighbours;
 mod platform;
 mod report;
 mod sandbox;
@@ -50,6 +51,8 @@ enum Role {
     Million(million::Arguments),
     /// What the sandbox costs: compiling, loading, calls, and calls beside the same code outside it.
     Sandbox,
+    /// How much slower a connection's syncs are beside a hostile connection, sin by sin.
+    Neighbours(neighbours::Arguments),
     /// A host: takes the host's own arguments.
     #[command(hide = true)]
     Host {
@@ -82,6 +85,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
             let outcome = million::run(&asked, &dir)?;
             println!("{}", if arguments.json { serde_json::to_string_pretty(&outcome)? } else { outcome.to_string() });
         }
+        Some(Role::Neighbours(asked)) => neighbours::run(&asked, arguments.runs.max(1))?,
         None => {
             let (latencies, scenarios) = (latencies(&arguments.latency), scenario::chosen(&arguments.only)?);
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
