@@ -5,7 +5,7 @@
 
 mod driver;
 mod ledger;
-mod platform;
+pub(crate) mod platform;
 mod settle;
 
 use std::{

@@ -20,5 +20,6 @@ mod process;
 mod recordings;
 mod snowflake;
 mod swap;
+mod swaps;
 mod sync;
 mod tidy;

@@ -1,7 +1,7 @@
 //! A connector of which tests make as many versions as they like: its description lies in one place of the component, padded,
 //! so that a test can write another one over it. What it does wrong, it reads there too, by a word of its `description`.
 //!
-//! Words: `check-fails`, `read-traps`, `read-fails`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
+//! Words: `check-fails`, `read-traps`, `read-fails`, `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
 
 use std::hint::black_box;
 
@@ -113,6 +113,9 @@ impl Guest for Versions {
 
     fn read(_config: String, request: ReadRequest) -> Result<Page, Error> {
         assert!(!says("read-traps"), "this version traps");
+        while says("read-loops") {
+            black_box(());
+        }
         if says("read-fails") {
             return Err(failed("this version cannot read"));
         }

@@ -9,7 +9,7 @@ use wharfinger_simulators::{
 const ENOUGH: usize = 45;
 
 /// A few random changes, among them at most one drop.
-pub(super) fn mutate(platform: &UnityCatalog, random: &mut Random, round: usize) -> anyhow::Result<()> {
+pub(crate) fn mutate(platform: &UnityCatalog, random: &mut Random, round: usize) -> anyhow::Result<()> {
     let mut dropped = false;
     for nth in 0..random.below(6) {
         let target = platform.read(|metastore| {
