@@ -71,7 +71,10 @@ impl Kind {
             Self::Failing => bad.doing("check-fails").component(),
             Self::Trapping => bad.doing("read-traps").component(),
             Self::Slow => bad.doing("read-loops").component(),
-            Self::Greedy => bad.with("/egress/0/methods", json!(["GET", "POST"])).with("/egress/0/paths", json!([format!("/{version}/*")])).component(),
+            Self::Greedy => bad
+                .with("/egress/0/methods", json!(["GET", "POST"]))
+                .with("/egress/0/paths", json!([format!("/{version}/*")]))
+                .component(),
         }
     }
 }

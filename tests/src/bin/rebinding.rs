@@ -20,7 +20,10 @@ use wharfinger::{
     egress::session::{Egress, Policy},
     model::{page::Partition, path::RemotePath},
 };
-use wharfinger_tests::{guests, host::TempDir};
+use wharfinger_tests::{
+    guests,
+    host::{TempDir, setup},
+};
 
 const RUNS: usize = 100;
 
@@ -44,7 +47,7 @@ async fn main() -> Result<()> {
     let bad = TcpListener::bind((FORBIDDEN, port))?;
     let (reached, forbidden) = (answering(good), answering(bad));
 
-    let connector = Connectors::new()?.load(&std::fs::read(guests::ASKS)?).await?;
+    let connector = Connectors::new(setup()?)?.load(&std::fs::read(guests::ASKS)?).await?;
     let payload = json!({
         "hostname": "http://rebinding.example", "port": port, "authenticationType": "token", "token": "canary-0123456789abcdef"
     });
