@@ -15,7 +15,14 @@ use axum::{
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use wharfinger::connector::{Connector, Connectors, Serving};
+use wharfinger::{
+    connector::{Connector, Connectors, ErrorCode, Serving},
+    egress::{
+        session::{Egress, Policy},
+        vault::Secrets,
+    },
+    model::id::ConnectionId,
+};
 use wharfinger_tests::{TestHost, guests};
 
 const KEY: &str = "Pages";
@@ -155,9 +162,12 @@ async fn a_version_takes_over_at_the_next_page_and_gives_back() -> anyhow::Resul
     let first_page = |by: &str, after: Instant| {
         requests.iter().find(|(_, b, at)| b == by && *at > after).map(|(_, _, at)| at.duration_since(after))
     };
-    let pauses = requests.windows(2).map(|pair| pair[1].2.duration_since(pair[0].2));
+    // The wait at the gates is the test's own.
+    let after: Vec<Instant> =
+        [swapped].into_iter().chain(requests.iter().map(|r| r.2).filter(|at| *at > swapped)).collect();
+    let pauses = after.windows(2).map(|pair| pair[1].duration_since(pair[0]));
     eprintln!(
-        "from serving to the first page: {:?} and back {:?}; longest pause between pages: {:?}",
+        "from serving to the first page: {:?} and back {:?}; longest pause between pages from then on: {:?}",
         first_page("2.0.0", swapped).context("asked")?,
         first_page("1.0.0", back).context("asked")?,
         pauses.max().context("pages")?,
@@ -194,6 +204,34 @@ async fn a_sync_whose_connector_vanishes_says_so() -> anyhow::Result<()> {
     let sync = jobs.iter().find(|job| job["jobType"] == "objectSync").context("a sync")?;
     assert_eq!(sync["state"], "failed", "{sync}");
     assert!(sync.to_string().contains("connector-missing"), "{sync}");
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_keeps_crashing_on_a_connection_is_left_alone_there() -> anyhow::Result<()> {
+    let platform = Platform::start(PAGES).await?;
+    let (host, bulk) = syncing(&platform, 0).await?;
+    host.client().completed(&bulk).await?;
+    let shown = host.client().get(&format!("/data/connection/{KEY}")).await?.expect(200)?;
+    let id: ConnectionId = shown.json["id"].as_str().context("id")?.parse()?;
+    let (connection, _) = host.app().db().connection_with_secrets(id).await?.context("registered")?;
+    let policy = Policy { allow_cidrs: vec!["127.0.0.0/8".parse()?], allow_insecure_http: true, ..Policy::default() };
+    let traps = prepared(host.app().connectors(), guests::TRAPS).await?;
+    let session = traps.session(&Egress::new(policy)?, &connection, Secrets::default())?;
+    let mut codes = Vec::new();
+    for _ in 0..7 {
+        let error = traps.check(&session, &connection.config).await.0.map(|_| ()).expect_err("it traps");
+        assert_eq!(error.retry_after.is_some(), error.code == ErrorCode::Unavailable, "{error}");
+        codes.push(error.code);
+    }
+    assert_eq!(codes[..5], [ErrorCode::Trapped; 5]);
+    assert_eq!(codes[5..], [ErrorCode::Unavailable; 2], "it is not run any more");
+    let health = traps.health();
+    assert_eq!((health.calls, health.recent_failures()), (5, 5));
+    assert!(health.open.contains_key(&id));
+    // Told to whoever judges versions by it.
+    tokio::time::timeout(Duration::from_secs(5), host.app().connectors().troubled().notified()).await?;
     host.stop().await;
     Ok(())
 }

@@ -64,29 +64,21 @@ impl CompileLimits {
 
 /// Starts the processes that compile.
 pub(super) struct Compiler {
-    program: Program,
+    /// It knows the command [`child::COMMAND`].
+    program: PathBuf,
     limits: CompileLimits,
     turns: Semaphore,
 }
 
-/// What compiles.
-enum Program {
-    /// A program that knows the command [`child::COMMAND`].
-    Process(PathBuf),
-    /// Tests of this crate have no such program.
-    #[cfg(test)]
-    Here,
-}
-
 impl Compiler {
     pub(super) fn new(program: PathBuf, limits: CompileLimits) -> Self {
-        Self { program: Program::Process(program), limits, turns: Semaphore::new(AT_ONCE) }
+        Self { program, limits, turns: Semaphore::new(AT_ONCE) }
     }
 
+    /// One that compiles in this process: the tests of this crate have no such program.
     #[cfg(test)]
     pub(super) fn here() -> Self {
-        let limits = CompileLimits::default();
-        Self { program: Program::Here, limits, turns: Semaphore::new(AT_ONCE) }
+        Self::new(PathBuf::new(), CompileLimits::default())
     }
 
     /// Machine code for an engine of this layout, with these settings.
@@ -98,17 +90,12 @@ impl Compiler {
     ) -> Result<Vec<u8>, LoadError> {
         // Never closed.
         let Ok(_turn) = self.turns.acquire().await else { return Err(failed("the host is shutting down")) };
-        let program = match &self.program {
-            Program::Process(program) => program,
-            #[cfg(test)]
-            Program::Here => {
-                let engine = super::engine::compiling(layout).map_err(|error| failed(&format!("{error:#}")))?;
-                let code = child::precompile(&engine, bytes);
-                return code.map_err(|error| refuse("not-a-component", &error.to_string()));
-            }
-        };
+        #[cfg(test)]
+        if self.program.as_os_str().is_empty() {
+            return here(bytes, layout);
+        }
         let order = Order { layout, limits: self.limits, compatibility: compatibility.to_owned() };
-        let mut command = Command::new(program);
+        let mut command = Command::new(&self.program);
         command
             .arg(child::COMMAND)
             .args(order.arguments())
@@ -118,20 +105,20 @@ impl Compiler {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let mut child = command
-            .spawn()
-            .map_err(|error| failed(&format!("the host cannot start {} to compile: {error}", program.display())))?;
+        let mut child = command.spawn().map_err(|error| {
+            failed(&format!("the host cannot start {} to compile: {error}", self.program.display()))
+        })?;
         let deadline = Duration::from_secs(self.limits.compile_seconds.into());
-        let outcome = tokio::time::timeout(deadline, converse(&mut child, bytes)).await;
-        let Ok(Ok((status, code, words))) = outcome else {
+        let ended = match tokio::time::timeout(deadline, converse(&mut child, bytes)).await {
+            Ok(Ok(ended)) => Ok(ended),
+            Ok(Err(error)) => Err(failed(&format!("the compiling process could not be talked to: {error}"))),
+            Err(_) => Err(self.too_long()),
+        };
+        if ended.is_err() {
             // Waited for as well, so that nothing of it is left.
             let _ = child.kill().await;
-            return Err(match outcome {
-                Err(_) => self.too_long(),
-                Ok(Err(error)) => failed(&format!("the compiling process could not be talked to: {error}")),
-                Ok(Ok(_)) => failed("the compiling process ended"),
-            });
-        };
+        }
+        let (status, code, words) = ended?;
         if code.len() > MAX_CODE {
             let message = format!("the component compiles to more than {}: make it smaller", size(MAX_CODE));
             return Err(LoadError { code: "too-large", message });
@@ -182,6 +169,12 @@ impl Compiler {
             ),
         }
     }
+}
+
+#[cfg(test)]
+fn here(bytes: &[u8], layout: Layout) -> Result<Vec<u8>, LoadError> {
+    let engine = super::engine::compiling(layout).expect("engine");
+    child::precompile(&engine, bytes).map_err(|error| refuse("not-a-component", &error.to_string()))
 }
 
 /// Hands the component over and takes what comes back. A child that ends early leaves its input unread.

@@ -91,7 +91,7 @@ struct Shared {
     turns: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
     /// The sessions that somebody uses. A connection has several where its connector was replaced by one that
     /// authenticates in another way, or reaches other places, while calls of the old one were under way.
-    sessions: Mutex<HashMap<ConnectionId, Vec<(Kin, Weak<Session>)>>>,
+    sessions: Mutex<HashMap<ConnectionId, Vec<Known>>>,
 }
 
 /// Requests of one connection that are under way at the same time.
@@ -120,6 +120,9 @@ pub struct SessionSpec {
     /// What the connector declared it reaches: anything else is refused, with or without a credential.
     pub reach: Vec<Target>,
 }
+
+/// A session that somebody may still use.
+type Known = (Kin, Weak<Session>);
 
 /// What two operations on a connection must agree on to share a session.
 #[derive(PartialEq)]
@@ -290,7 +293,7 @@ impl Egress {
         // What is inside is whole between any two statements.
         let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         let known = sessions.get(&id).map_or(&[][..], Vec::as_slice);
-        let alive = |(_, session): &(Kin, Weak<Session>)| session.upgrade();
+        let alive = |(_, session): &Known| session.upgrade();
         if let Some(session) = known.iter().filter(|(known, _)| *known == kin).find_map(alive) {
             return Ok(session);
         }

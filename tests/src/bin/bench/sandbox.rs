@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
 use wharfinger::{
+    config::own_program,
     connector::{CodeCache, Connector, Connectors, Setup, bundled::BUNDLED},
     egress::{
         session::{Egress, Policy, Session},
@@ -19,10 +20,7 @@ use wharfinger::{
     model::{page::Partition, path::RemotePath},
 };
 use wharfinger_guests::pages;
-use wharfinger_tests::{
-    guests,
-    host::{TempDir, program},
-};
+use wharfinger_tests::{guests, host::TempDir};
 
 /// Calls whose times are sorted.
 const CALLS: usize = 5000;
@@ -42,7 +40,7 @@ async fn measured(runs: usize) -> Result<String> {
             let dir = TempDir::new()?;
             for times in [&mut compiled, &mut kept] {
                 let code = CodeCache::open(&dir.path().join("code"), Vault::new(&[1; 32]).mac_key("bench")?)?;
-                let connectors = Connectors::new(Setup { code: Some(code), ..Setup::new(program()?) })?;
+                let connectors = Connectors::new(Setup { code: Some(code), ..Setup::new(own_program()) })?;
                 let begun = Instant::now();
                 connectors.prepare(bytes).await?;
                 times.push(begun.elapsed());
@@ -102,7 +100,7 @@ struct Guest {
 
 impl Guest {
     async fn load(bytes: &[u8]) -> Result<Self> {
-        let connector = Connectors::new(Setup::new(program()?))?.load(bytes).await?;
+        let connector = Connectors::new(Setup::new(own_program()))?.load(bytes).await?;
         let payload = json!({
             "hostname": "http://127.0.0.1", "port": 1, "authenticationType": "token", "token": "canary-0123456789abcdef"
         });
