@@ -56,7 +56,7 @@ async fn a_payload_that_is_wrong_is_named_and_leaves_nothing() {
             "port",
         ),
         ("wrong type", with(&good, "/settings/isActive", json!("yes")), 400, "invalid-body", "settings.isActive"),
-        ("options of later", with(&good, "/options", json!({"pin": "1.0"})), 400, "invalid-body", "pin"),
+        ("a pin to nothing", with(&good, "/options", json!({"pin": "1.0"})), 409, "cannot-pin", "version 1.0"),
         ("empty key", with(&good, "/connectionKey", json!("")), 400, "invalid-key", "empty"),
         ("reserved key", with(&good, "/connectionKey", json!("search")), 400, "invalid-key", "reserved"),
         ("key with a control character", with(&good, "/connectionKey", json!("a\u{7}")), 400, "invalid-key", "control"),

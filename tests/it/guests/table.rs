@@ -48,11 +48,12 @@ struct Row {
     /// The code that is seen, and a part of the message; where that is empty, so is the message.
     sees: (&'static str, &'static str),
     /// The time that calls have, as a multiple of the default.
-    time: f32,
+    time: f64,
 }
 
 /// Guests that commit nothing: what they are for stands in them.
-const HARMLESS: &[&str] = &[guests::ECHOES];
+const HARMLESS: &[&str] =
+    &[guests::ECHOES, guests::VERSIONS, guests::PAGES_V1, guests::PAGES_V2, guests::PAGES_V3];
 
 /// What was seen: a code and a message.
 type Seen = (String, String);

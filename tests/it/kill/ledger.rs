@@ -313,6 +313,7 @@ pub(super) fn chosen(options: &Value) -> Value {
     let mut options = options.clone();
     if let Some(options) = options.as_object_mut() {
         options.remove("hold");
+        options.remove("pin");
     }
     options
 }
