@@ -12,6 +12,7 @@ mod history;
 mod hold;
 mod job;
 mod object;
+mod oci;
 mod serve;
 mod table;
 mod verify;
@@ -113,7 +114,11 @@ impl Exit {
             Some(api::ClientError::Refused { .. }) => Self::Refused,
             Some(api::ClientError::Unreachable { .. }) => Self::Unreachable,
             None if error.is::<ConfigError>() => Self::Usage,
-            None => Self::Failed,
+            None => match error.downcast_ref::<oci::OciError>() {
+                Some(oci::OciError::Unreachable { .. }) => Self::Unreachable,
+                Some(oci::OciError::Refused { .. } | oci::OciError::Unauthorized { .. }) => Self::Refused,
+                _ => Self::Failed,
+            },
         }
     }
 }
@@ -127,10 +132,8 @@ impl HostArgs {
 
 /// Carries out a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    match cli.command {
-        Command::Connector(command) => return connector::run(&command),
-        Command::Config(command) => return config::run(&command),
-        _ => {}
+    if let Command::Config(command) = &cli.command {
+        return config::run(command);
     }
     crate::memory::share_arenas();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -144,7 +147,8 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Job(command) => job::run(command).await,
             Command::Hold(command) => hold::run(command).await,
             Command::Verify(args) => verify::run(args).await,
-            Command::Connector(_) | Command::Config(_) => Ok(Exit::Done),
+            Command::Connector(command) => connector::run(command).await,
+            Command::Config(_) => Ok(Exit::Done),
         }
     })
 }

@@ -3,7 +3,7 @@
 //! A call runs in a fresh store under a deadline and limits, and what it returns is checked before it becomes a model
 //! type. A guest that traps, loops or lies fails its own call and nothing else.
 
-mod audit;
+pub mod audit;
 pub mod bundled;
 pub mod descriptor;
 mod engine;
@@ -12,8 +12,10 @@ mod imports;
 mod instance;
 mod limits;
 mod loader;
+mod section;
 pub mod signature;
 mod state;
+pub mod strip;
 mod v0_1;
 
 use std::{
@@ -156,9 +158,14 @@ impl Connectors {
 
     /// Makes a component ready to be called: audit, compile, describe. It serves nothing yet.
     pub async fn prepare(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
-        let connector = Arc::new(loader::load(&self.guests, self.limits, bytes).await?);
+        let connector = self.describe(bytes).await?;
         connector.descriptor.check_approved(&self.approved)?;
         Ok(connector)
+    }
+
+    /// Makes a component ready to be asked what it is, whatever it names and whether or not that is approved here.
+    pub async fn describe(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
+        loader::load(&self.guests, self.limits, bytes).await.map(Arc::new)
     }
 
     /// Makes a component ready, and lets it serve its technology in the place of whatever does.

@@ -14,6 +14,8 @@ mod kill;
 mod pages;
 mod process;
 mod recordings;
+mod registry;
+mod signing;
 mod snowflake;
 mod sync;
 mod tidy;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod guests;
 pub mod host;
 pub mod inventory;
+pub mod registry;
 pub mod rows;
 
 pub use client::{Answer, Client};

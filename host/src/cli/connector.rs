@@ -1,4 +1,10 @@
-//! `connector build`: a connector crate becomes a component.
+//! `connector …`: connectors from a crate to a registry.
+
+mod file;
+mod inspect;
+mod pack;
+mod registry;
+mod sign;
 
 use std::path::PathBuf;
 
@@ -17,15 +23,33 @@ pub(super) enum Command {
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Show what a component says of itself, what it may do where it is granted, and who signed it
+    Inspect(inspect::InspectArgs),
+    /// Make a component ready to be handed out: check it, take debug information out, sign it
+    Pack(pack::PackArgs),
+    /// Make a key that signs connectors
+    Keygen(sign::KeygenArgs),
+    /// Sign a component
+    Sign(sign::SignArgs),
+    /// Upload a component to an OCI registry
+    Push(registry::PushArgs),
+    /// Fetch a component from an OCI registry
+    Pull(registry::PullArgs),
 }
 
 #[allow(clippy::print_stdout, reason = "this is the command's output")]
-pub(super) fn run(command: &Command) -> anyhow::Result<Exit> {
+pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Build { dir, output } => {
-            let component = wharfinger_component_build::build_file(dir, output.as_deref())?;
+            let component = wharfinger_component_build::build_file(&dir, output.as_deref())?;
             println!("{}", component.display());
+            Ok(Exit::Done)
         }
+        Command::Inspect(args) => inspect::run(args).await,
+        Command::Pack(args) => pack::run(args).await,
+        Command::Keygen(args) => sign::keygen(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Push(args) => registry::push(args).await,
+        Command::Pull(args) => registry::pull(args).await,
     }
-    Ok(Exit::Done)
 }

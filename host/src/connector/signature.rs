@@ -24,8 +24,11 @@ use ring::{
 };
 
 pub use self::key::{KeyFileError, SigningKey};
-use self::record::Record;
-use super::error::LoadError;
+use self::record::{Record, is_signature};
+use super::{
+    error::LoadError,
+    section::{HEADER, sections},
+};
 use crate::model::signature::{KeyId, PublicKey, SignatureState, Trust, Unsigned};
 
 /// More signatures than this, and it is not looked at: checking them must not become work.
@@ -144,9 +147,12 @@ fn message(hashed: Context) -> Vec<u8> {
 /// The signatures at the end, each with how many bytes it covers, in the order in which they were made.
 fn embedded(bytes: &[u8]) -> Result<Vec<(usize, Record)>, InvalidSignature> {
     let mut found = Vec::new();
-    for section in record::sections(bytes) {
-        let section = section?;
-        if section.is_signature(bytes) {
+    if bytes.len() < HEADER {
+        return Err(InvalidSignature::Sections(bytes.len()));
+    }
+    for section in sections(bytes) {
+        let section = section.map_err(InvalidSignature::Sections)?;
+        if is_signature(&section, bytes) {
             let record = Record::of_section(&bytes[section.start..section.end]);
             found.push((section.start, record.ok_or(InvalidSignature::Unreadable)?));
         } else if !found.is_empty() {
