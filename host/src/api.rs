@@ -4,6 +4,7 @@
 //! and the OpenAPI document. Handlers read the store directly, always within what the caller may see, and queue what
 //! takes long: only `check` calls a connector inside a request, under a deadline.
 
+pub mod audit;
 pub mod caller;
 pub mod changes;
 pub mod connections;
@@ -28,15 +29,19 @@ use axum::Router;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, connector::Connectors, db::Db, egress::session::Egress, egress::vault::Vault};
+use crate::{
+    clock::Clock, connector::Connectors, db::Db, egress::session::Egress, egress::vault::Vault, registry::Registry,
+};
 
 /// What handlers work with: cheap handles, shared by all requests.
 #[derive(Clone)]
 pub struct ApiState {
     /// The store.
     pub db: Db,
-    /// What is installed.
+    /// What is loaded.
     pub connectors: Connectors,
+    /// What is installed.
+    pub registry: Registry,
     /// The way out, for tests of a payload.
     pub egress: Egress,
     /// Seals what a payload brings.

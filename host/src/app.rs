@@ -29,6 +29,7 @@ use crate::{
         vault::Vault,
     },
     jobs,
+    registry::{self, Registry, files::Files},
 };
 
 /// Name of the store in the data directory.
@@ -82,7 +83,16 @@ impl App {
         let surroundings = Surroundings { clock: options.clock.clone(), keep: Some(Arc::new(keep)) };
         let egress = Egress::within(config.egress.clone(), surroundings)?;
         let connectors = Connectors::new()?.approving(&config.egress.approved_origins);
-        connectors.load_bundled(options.bundled).await?;
+        let parts = registry::Parts {
+            db: db.clone(),
+            connectors: connectors.clone(),
+            egress: egress.clone(),
+            vault: Arc::clone(&vault),
+            clock: options.clock.clone(),
+            files: Files::open(dir).context("open the directory of the components")?,
+            trust: config.trust.clone(),
+        };
+        let registry = Registry::open(parts, options.bundled).await?;
 
         let (shutdown, tasks) = (CancellationToken::new(), TaskTracker::new());
         let work = jobs::Context {
@@ -98,10 +108,12 @@ impl App {
                 keep_changes_days: config.history.keep_days,
             },
         };
+        registry.start(&shutdown, &tasks);
         jobs::start(work, shutdown.clone(), &tasks);
         let state = ApiState {
             db: db.clone(),
             connectors: connectors.clone(),
+            registry,
             egress: egress.clone(),
             vault,
             clock: options.clock,

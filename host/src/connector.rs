@@ -12,6 +12,7 @@ mod imports;
 mod instance;
 mod limits;
 mod loader;
+mod obstacle;
 mod section;
 pub mod signature;
 mod state;

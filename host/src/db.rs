@@ -12,7 +12,9 @@
 //! which is then kept or lost as a whole, and answers none of them before it is kept. So a crash loses only operations that
 //! were not acknowledged, which their callers repeat.
 
+pub mod audit;
 pub mod connections;
+pub mod connectors;
 pub mod explain;
 pub mod feed;
 pub mod holds;

@@ -10,6 +10,8 @@ pub mod egress;
 
 pub mod connector;
 
+pub mod registry;
+
 pub mod jobs;
 
 pub mod api;

@@ -6,6 +6,7 @@
 pub mod change;
 pub mod column;
 pub mod connection;
+pub mod connector;
 pub mod diff;
 pub mod explain;
 pub mod filter;

@@ -3,6 +3,7 @@
 mod api;
 mod canary;
 mod cli;
+mod connectors;
 mod databricks;
 mod dry_run;
 mod filters;

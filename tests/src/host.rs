@@ -31,6 +31,7 @@ pub struct TestHost {
     pub dir: TempDir,
     config: Config,
     clock: Clock,
+    bundled: Option<&'static [&'static str]>,
     client: Client,
 }
 
@@ -83,14 +84,27 @@ impl TestHost {
         let dir = TempDir::new()?;
         let mut config = config_in(dir.path())?;
         change(&mut config);
-        Self::launch(dir, config, clock).await
+        Self::launch(dir, config, clock, None).await
     }
 
-    async fn launch(dir: TempDir, config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let app = App::start(config.clone(), Options { clock: clock.clone(), ..Options::default() }).await;
+    /// A host with none of the bundled connectors, which starts faster.
+    pub async fn bare() -> anyhow::Result<Self> {
+        let dir = TempDir::new()?;
+        let config = config_in(dir.path())?;
+        Self::launch(dir, config, Clock::system(), Some(&[])).await
+    }
+
+    async fn launch(
+        dir: TempDir,
+        config: Config,
+        clock: Clock,
+        bundled: Option<&'static [&'static str]>,
+    ) -> anyhow::Result<Self> {
+        let options = Options { clock: clock.clone(), bundled, ..Options::default() };
+        let app = App::start(config.clone(), options).await;
         let app = app.context("start the host")?;
         let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));
-        Ok(Self { app, dir, config, clock, client })
+        Ok(Self { app, dir, config, clock, bundled, client })
     }
 
     /// The administrator.
@@ -133,14 +147,14 @@ impl TestHost {
     /// Ends the host and starts it again on the same data.
     pub async fn restart(self) -> anyhow::Result<Self> {
         self.app.shutdown().await;
-        Self::launch(self.dir, self.config, self.clock).await
+        Self::launch(self.dir, self.config, self.clock, self.bundled).await
     }
 
     /// Ends the host, looks at its data directory while nobody has it open, and starts it again.
     pub async fn restart_after<T>(self, look: impl FnOnce(&Path) -> anyhow::Result<T>) -> anyhow::Result<(Self, T)> {
         self.app.shutdown().await;
         let seen = look(&self.dir.path().join("data"))?;
-        Ok((Self::launch(self.dir, self.config, self.clock).await?, seen))
+        Ok((Self::launch(self.dir, self.config, self.clock, self.bundled).await?, seen))
     }
 
     /// Ends the host.

@@ -6,6 +6,7 @@ pub mod host;
 pub mod inventory;
 pub mod registry;
 pub mod rows;
+pub mod versions;
 
 pub use client::{Answer, Client};
 pub use host::TestHost;

@@ -75,7 +75,8 @@ pub(super) async fn create(
     caller: Caller,
     Body(body): Body<CreateConnection>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
-    let asked = body.admit(&state)?;
+    let pinned = body.pinned(&state).await;
+    let asked = body.admit(&state, pinned)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
     let trial =
         trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?.passed()?;
@@ -99,6 +100,9 @@ pub(super) async fn create(
     let created = state.db.create_connection(new, state.clock.now()).await;
     let (connection, job) = created.map_err(refused).map_err(telling)?;
     tracing::info!(connection.id = %connection.id, connection.key = %connection.key, "connection registered");
+    if connection.options.pin.is_some() {
+        state.registry.look_again().await;
+    }
     let object_path = ObjectPath::of_connection(connection.key);
     let warnings = asked.warnings.into_iter().chain(trial.warnings).collect();
     Ok((StatusCode::CREATED, Json(Registered { object_path, bulk_id: job.bulk, warnings })))
@@ -109,7 +113,8 @@ pub(super) async fn test(
     State(state): State<ApiState>,
     Body(body): Body<CreateConnection>,
 ) -> Result<Json<TestResult>, ApiError> {
-    let asked = body.admit(&state)?;
+    let pinned = body.pinned(&state).await;
+    let asked = body.admit(&state, pinned)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
     let outcome = trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?;
     Ok(Json(outcome.result(asked.warnings)))
@@ -144,7 +149,8 @@ pub(super) async fn put(
     // Secrets that no longer open count as forgotten: the payload must then bring them.
     let known = state.vault.open(connection.id, &stored).ok();
     let before = known.clone().unwrap_or_default();
-    let change = body.admit(&state, &connection, known)?;
+    let served_by = body.served_by(&state, &connection).await;
+    let change = body.admit(&state, &connection, known, served_by)?;
     let mut warnings = change.warnings;
     let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
@@ -184,6 +190,9 @@ pub(super) async fn put(
         }
     };
     tracing::info!(connection.id = %updated.id, connection.key = %updated.key, "connection changed");
+    if updated.options.pin != connection.options.pin {
+        state.registry.look_again().await;
+    }
     view(&state, &caller, updated, job.map(|job| job.bulk), warnings).await
 }
 
@@ -311,6 +320,8 @@ fn refused(error: ConnectionError) -> ApiError {
         ConnectionError::IdentityChanged => ApiError::conflict("identity-changed", message)
             .hint("register the other account as a connection of its own"),
         ConnectionError::Revision(current) => ApiError::revision(current),
+        ConnectionError::Pin(_) => ApiError::conflict("cannot-pin", message)
+            .hint("GET /connectors/{name} lists the versions that are installed and ready"),
         ConnectionError::Secrets => ApiError::conflict("secrets-changed", message).hint("send it again"),
         ConnectionError::Db(error) => error.into(),
     }

@@ -64,7 +64,9 @@ const MAX_VIOLATIONS: usize = 1000;
 /// Checks the store as it stands at one moment, while everything goes on.
 pub(super) async fn verify(State(state): State<ApiState>) -> Result<Json<Verified>, ApiError> {
     let vault = std::sync::Arc::clone(&state.vault);
-    let found = state.db.verify_with(move |connection, sealed| vault.open(connection, sealed).is_ok()).await?;
+    let opens = move |connection, sealed: &_| vault.open(connection, sealed).is_ok();
+    let registry = state.registry.clone();
+    let found = state.db.verify_with(opens, move |digest| registry.files().is_whole(digest)).await?;
     let count = found.len();
     let violations = found.into_iter().take(MAX_VIOLATIONS).map(|violation| ViolationJson {
         table: violation.table.to_owned(),

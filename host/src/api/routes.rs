@@ -21,12 +21,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
     ApiState,
+    audit::{self, AuditJson},
     caller::{self, Caller},
     changes::{self, ChangesJson, HistoryJson},
     connections::{
         self, ConnectionJson, CreateConnection, FilterInput, PreviewJson, Registered, TestResult, UpdateConnection,
     },
-    connectors::{self, ConnectorJson},
+    connectors::{self, ActivateBody, ApproveBody, ConnectorDetail, ConnectorJson, InstalledJson, RolledBackJson},
     docs,
     error::ApiError,
     explain::{self, ExplainJson},
@@ -77,6 +78,13 @@ pub fn table() -> Vec<Route> {
         post("/holds/{id}/release",         Owned,  "Let what a hold has become missing, where it is still absent", holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
         post("/holds/{id}/reject",          Owned,  "Let nothing of a hold become missing",            holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
         get("/connectors",                  ADMIN,  "The connectors that are installed",               connectors::list).gives::<Vec<ConnectorJson>>(200),
+        post("/connectors",                 ADMIN,  "Install a component, sent as application/octet-stream; it serves nobody yet", connectors::install).gives::<InstalledJson>(201).queries(&connectors::INSTALL_PARAMETERS),
+        get("/connectors/{name}",           ADMIN,  "A connector with its versions and how its activation stands", connectors::get).gives::<ConnectorDetail>(200),
+        post("/connectors/{name}/rollback", ADMIN,  "End the activation, or else the canary, or else go back to the version before", connectors::roll_back).gives::<RolledBackJson>(200).revisioned(),
+        delete("/connectors/{name}/{version}", ADMIN, "Remove a version that nobody needs",            connectors::remove).gives::<()>(204),
+        post("/connectors/{name}/{version}/approve", ADMIN, "Grant a version the permissions that it waits for", connectors::approve).takes::<ApproveBody>().gives::<ConnectorDetail>(200),
+        post("/connectors/{name}/{version}/activate", ADMIN, "Begin to activate a version, for all or for chosen connections", connectors::activate).takes::<ActivateBody>().gives::<ConnectorDetail>(202).revisioned(),
+        get("/audit",                       ADMIN,  "Who did what, the newest first",                  audit::list).gives::<AuditJson>(200).queries(&audit::AUDIT_PARAMETERS),
         post("/verify",                     ADMIN,  "Check the store against its own rules",           operations::verify).gives::<Verified>(200),
         get("/healthz",                     Public, "The process runs",                                operations::healthz).gives::<Health>(200),
         get("/readyz",                      Public, "The host can take requests",                      operations::readyz).gives::<Health>(200),

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     db::verify::{Violation, verify_file},
     egress::vault::{Vault, master_key},
+    registry::files::Files,
 };
 
 /// Checks a data directory against every rule of the store. Nothing is written; a host that runs on it is refused.
@@ -23,5 +24,7 @@ pub fn verify(config: &Config) -> anyhow::Result<Vec<Violation>> {
         )
     })?;
     let vault = Vault::new(&key);
-    Ok(verify_file(&store, |connection, sealed| vault.open(connection, sealed).is_ok())?)
+    let files = Files::existing(dir);
+    let is_whole = |digest: &str| files.as_ref().is_some_and(|files| files.is_whole(digest));
+    Ok(verify_file(&store, |connection, sealed| vault.open(connection, sealed).is_ok(), is_whole)?)
 }

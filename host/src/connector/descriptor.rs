@@ -24,7 +24,7 @@ use super::error::LoadError;
 use crate::{
     egress::{
         approval::{ApprovedOrigin, config_line, not_approved},
-        recipe::{Recipe, Target, foreign_origins},
+        recipe::{Recipe, Target, foreign_origins, permission::permissions},
         vault::Secrets,
     },
     model::{connection::Address, name::Technology},
@@ -147,6 +147,12 @@ impl Descriptor {
             config_line(&missing)
         );
         Err(LoadError { code: "not-approved", message })
+    }
+
+    /// What it may do where it is approved, as lines for people.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<String> {
+        permissions(&self.methods, &self.reach)
     }
 
     /// Whether two configurations differ in a field from which a host name is made (D42).

@@ -10,7 +10,7 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError,
     changes::{self, Commit, Noted},
-    counters,
+    connectors, counters,
     fault::{Fault, Stop},
     holds, queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
@@ -83,6 +83,9 @@ pub enum ConnectionError {
     /// Its secrets are no longer those that the new ones were made from.
     #[error("the connection's secrets were replaced meanwhile")]
     Secrets,
+    /// It cannot be served by the version that it is to be pinned to.
+    #[error("it cannot be pinned: {0}")]
+    Pin(String),
     /// The store failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -145,6 +148,7 @@ impl Db {
             let same = rows.secrets.get(key)?.is_some_and(|row| row.value() == was.0.as_slice());
             if same {
                 rows.secrets.insert(key, new.0.as_slice())?;
+                connectors::replaced(rows, key, &was, &new)?;
             }
             Ok::<_, Stop<DbError>>(same)
         });
@@ -205,6 +209,7 @@ pub(super) fn connection(rows: &impl Rows, id: u128) -> Result<Option<Connection
             let mut found = decode::<ConnectionRow>(row.value())?.connection(id)?;
             found.options.schedule = schedules::of(rows, id)?;
             found.options.hold = holds::rule(rows, id)?;
+            found.options.pin = connectors::pin(rows, id)?;
             Ok(Some(found))
         }
         None => Ok(None),
@@ -228,7 +233,7 @@ pub(super) fn filter(rows: &impl Rows, id: u128) -> Result<Filter, Fault> {
 }
 
 /// Whether another connection of the technology has the address or reaches the account (D42).
-fn unique(
+pub(super) fn unique(
     rows: &impl Rows,
     own: Option<u128>,
     technology: &Technology,
@@ -291,8 +296,15 @@ fn create(
     changes::append(rows, commit, vec![Noted::new(id, What::Added)])?;
     schedules::set(rows, id, &connection.options.schedule, now)?;
     holds::set_rule(rows, id, &connection.options.hold)?;
+    set_pin(rows, &connection, connection.options.pin.as_deref())?;
     let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
     Ok((connection, job))
+}
+
+/// Pins a version, or none.
+fn set_pin(rows: &mut WriteRows<'_>, connection: &Connection, pin: Option<&str>) -> Result<(), Stop<ConnectionError>> {
+    let set = connectors::set_pin(rows, connection.id.as_u128(), &connection.technology, pin)?;
+    set.map_err(|why| Stop::Refused(ConnectionError::Pin(why)))
 }
 
 /// A sync of everything, asked for by the host itself.
@@ -364,6 +376,10 @@ fn replace(
     }
     schedules::set(rows, key, &update.options.schedule, now)?;
     holds::set_rule(rows, key, &update.options.hold)?;
+    if update.secrets.is_some() || update.config != stored.config || update.host_managed != stored.host_managed {
+        connectors::keep(rows, &stored)?;
+    }
+    set_pin(rows, &stored, update.options.pin.as_deref())?;
     let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;
@@ -385,9 +401,10 @@ fn replace(
     let sequence = queue::next_commit(rows)?;
     let commit = Commit { connection: key, sequence, job: None, by: Some(stored.updated_by.clone()), now };
     changes::append(rows, commit, noted)?;
-    // When it is synced, and what is held at its end, has no bearing on what a sync under way has read.
-    let (schedule, hold) = (before.3.schedule.clone(), before.3.hold);
-    let options = ConnectionOptions { schedule, hold, ..stored.options.clone() };
+    // When it is synced, what is held at its end, and which version reads it, has no bearing on what a sync under way has
+    // read.
+    let (schedule, hold, pin) = (before.3.schedule.clone(), before.3.hold, before.3.pin.clone());
+    let options = ConnectionOptions { schedule, hold, pin, ..stored.options.clone() };
     let after = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), options);
     if has_secrets || before != after {
         queue::begin_again(rows, key)?;
@@ -400,10 +417,7 @@ fn replace(
 /// What of a connection an update changes, by name. Secrets are sealed anew where they are given, so they cannot be
 /// compared.
 fn differences(stored: &Connection, update: &ConnectionUpdate) -> Vec<String> {
-    let fields = |config: &Value| config.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
-    let mut names: BTreeSet<String> = fields(&stored.config).into_iter().chain(fields(&update.config)).collect();
-    names.retain(|name| stored.config.get(name) != update.config.get(name));
-    let mut names: Vec<String> = names.into_iter().collect();
+    let mut names = fields_that_differ(&stored.config, &update.config);
     for (differs, name) in [
         (stored.host_managed != update.host_managed, "nativeIntegration"),
         (stored.options != update.options, "options"),
@@ -413,6 +427,14 @@ fn differences(stored: &Connection, update: &ConnectionUpdate) -> Vec<String> {
         }
     }
     names
+}
+
+/// The fields at the top in which two configurations differ.
+pub(super) fn fields_that_differ(a: &Value, b: &Value) -> Vec<String> {
+    let fields = |config: &Value| config.as_object().into_iter().flatten().map(|(k, _)| k.clone()).collect::<Vec<_>>();
+    let mut names: BTreeSet<String> = fields(a).into_iter().chain(fields(b)).collect();
+    names.retain(|name| a.get(name) != b.get(name));
+    names.into_iter().collect()
 }
 
 /// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).

@@ -9,7 +9,7 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError, ObjectRef,
     changes::{self, Commit, Noted},
-    counters, dry, queue, reclaim,
+    connectors, counters, dry, queue, reclaim,
     records::decode,
     search,
     tables::{ReadRows, WriteRows},
@@ -193,6 +193,7 @@ fn deregister(rows: &mut WriteRows<'_>, id: u128, key: &str) -> Result<(), super
     rows.secrets.remove(id)?;
     rows.schedules.remove(id)?;
     rows.hold_rules.remove(id)?;
+    connectors::forget(rows, id)?;
     rows.turns.remove(id)?;
     rows.last_syncs.remove(id)?;
     Ok(())

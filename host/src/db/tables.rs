@@ -192,6 +192,18 @@ tables! {
     /// (job, partition) → (): partitions that the job knows; one that comes again is not read again.
     partitions: "partitions/1", (u128, &'static str) => ();
 
+    /// Name → a connector that is installed, and which of its versions serves whom (`Installed`).
+    connectors: "connectors/1", &'static str => Bytes;
+    /// (connector, version) → a component that is installed (`Version`); its bytes are a file, by digest.
+    connector_versions: "connector_versions/1", (&'static str, &'static str) => Bytes;
+    /// Connection → the version of its connector that serves it whatever becomes active.
+    pins: "pins/1", u128 => &'static str;
+    /// (connection, version) → its configuration as it was when a newer version than this one first got another
+    /// (`KeptRow`): what comes back with the version.
+    kept_configs: "kept_configs/1", (u128, &'static str) => Bytes;
+    /// Number → what somebody did (`AuditEntry`).
+    audit: "audit/1", u64 => Bytes;
+
     /// Principal → who it is, and the digest of its key (`PrincipalRow`).
     principals: "principals/1", u128 => Bytes;
     /// Digest of an API key → principal.

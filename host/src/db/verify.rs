@@ -4,6 +4,7 @@
 //! indexes of the history. A row that cannot be read is a violation like any other, told by its table and key; the check
 //! goes on with the rest.
 
+mod connectors;
 mod feed;
 mod file;
 mod holds;
@@ -48,23 +49,32 @@ pub struct Violation {
 }
 
 impl Db {
-    /// All rules that do not hold; none in a healthy store. Whether secrets open is not asked.
+    /// All rules that do not hold; none in a healthy store. Whether secrets open, and whether components are whole, is not
+    /// asked.
     pub async fn verify(&self) -> Result<Vec<Violation>, DbError> {
-        self.verify_with(|_, _| true).await
+        self.verify_with(|_, _| true, |_| true).await
     }
 
-    /// The same, and asks of each connection's secrets whether they open.
+    /// The same, and asks of each connection's secrets whether they open, and of each component, by digest, whether its
+    /// file is whole.
     pub async fn verify_with(
         &self,
         opens: impl Fn(ConnectionId, &Sealed) -> bool + Send + 'static,
+        is_whole: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<Vec<Violation>, DbError> {
-        self.read("verify the store", move |rows| Ok(check(rows, &opens)?)).await
+        self.read("verify the store", move |rows| Ok(check(rows, &Outside { opens: &opens, is_whole: &is_whole })?)).await
     }
 }
 
+/// What lies outside of the store and must fit what is in it.
+struct Outside<'a> {
+    opens: &'a dyn Fn(ConnectionId, &Sealed) -> bool,
+    is_whole: &'a dyn Fn(&str) -> bool,
+}
+
 /// All rules that do not hold.
-fn check(rows: &ReadRows, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Result<Vec<Violation>, Fault> {
-    let mut check = Check { rows, opens, objects: HashMap::new(), found: Vec::new() };
+fn check(rows: &ReadRows, outside: &Outside<'_>) -> Result<Vec<Violation>, Fault> {
+    let mut check = Check { rows, outside, objects: HashMap::new(), found: Vec::new() };
     check.objects()?;
     check.children()?;
     check.counters()?;
@@ -77,12 +87,13 @@ fn check(rows: &ReadRows, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Resu
     check.work()?;
     check.holds()?;
     check.people()?;
+    check.connectors()?;
     Ok(check.found)
 }
 
 struct Check<'a> {
     rows: &'a ReadRows,
-    opens: &'a dyn Fn(ConnectionId, &Sealed) -> bool,
+    outside: &'a Outside<'a>,
     objects: HashMap<u128, Known>,
     found: Vec<Violation>,
 }

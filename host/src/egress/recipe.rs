@@ -6,6 +6,7 @@
 //! with a message that says so: a later host will know it.
 
 pub mod origin;
+pub mod permission;
 pub mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -49,6 +49,9 @@ pub struct ConnectionOptions {
     /// When what vanished at once is held back. The store keeps it apart.
     #[serde(skip)]
     pub hold: HoldRule,
+    /// The version of its connector that serves it, whatever becomes active. The store keeps it apart.
+    #[serde(skip)]
+    pub pin: Option<String>,
 }
 
 /// Who did something, as shown.

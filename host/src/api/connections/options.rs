@@ -46,6 +46,9 @@ pub(super) struct OptionsInput {
     /// the default.
     #[serde(default, deserialize_with = "given")]
     hold: Option<Option<HoldInput>>,
+    /// A version of its connector that serves it, whatever becomes active; `null` for whichever is active.
+    #[serde(default, deserialize_with = "given")]
+    pin: Option<Option<String>>,
     /// Cannot be switched on.
     impersonation: Option<bool>,
     /// Cannot be switched on.
@@ -79,6 +82,8 @@ pub(super) struct OptionsJson {
     schedule: ScheduleInput,
     /// When what vanished at once is held back.
     hold: HoldRuleJson,
+    /// The version of its connector that it is pinned to.
+    pin: Option<String>,
 }
 
 /// A pattern as it is written: an array of globs, or one text.
@@ -93,6 +98,16 @@ pub(super) enum PatternInput {
 pub(super) struct Age(Duration);
 
 impl OptionsInput {
+    /// The version that it pins.
+    pub(super) fn pin(&self) -> Option<&str> {
+        self.pin_change().flatten()
+    }
+
+    /// What it says about pinning, if anything.
+    pub(super) fn pin_change(&self) -> Option<Option<&str>> {
+        self.pin.as_ref().map(Option::as_deref)
+    }
+
     /// The options after this change.
     pub(super) fn over(self, stored: &ConnectionOptions) -> Result<ConnectionOptions, ApiError> {
         never("options.impersonation", self.impersonation)?;
@@ -102,6 +117,7 @@ impl OptionsInput {
             filter: FilterInput { include: self.include, exclude: self.exclude }.within("options.", &stored.filter)?,
             schedule: schedule::over(self.schedule, &stored.schedule)?,
             hold: hold::over(self.hold, stored.hold)?,
+            pin: self.pin.unwrap_or_else(|| stored.pin.clone()),
             columns_max_age: match self.columns_max_age {
                 Some(age) => age.map(|age| age.0),
                 None => stored.columns_max_age,
@@ -194,6 +210,7 @@ impl From<&ConnectionOptions> for OptionsJson {
             columns_max_age: options.columns_max_age.map(|age| age.as_secs()),
             schedule: ScheduleInput::from(&options.schedule),
             hold: HoldRuleJson::from(&options.hold),
+            pin: options.pin.clone(),
         }
     }
 }

@@ -88,7 +88,14 @@ pub(super) struct Change {
 }
 
 impl CreateConnection {
-    pub(super) fn admit(self, state: &ApiState) -> Result<Asked, ApiError> {
+    /// The version that it shall be pinned to, where it can be.
+    pub(super) async fn pinned(&self, state: &ApiState) -> Option<Arc<Connector>> {
+        let technology = self.connection.get("technology")?.as_str()?.parse().ok()?;
+        state.registry.pinned(&technology, self.options.pin()?).await
+    }
+
+    /// `pinned` is the version that it will be served by, if that is not the active one.
+    pub(super) fn admit(self, state: &ApiState, pinned: Option<Arc<Connector>>) -> Result<Asked, ApiError> {
         let key = self.connection_key.parse::<ConnectionKey>().map_err(|why| {
             ApiError::bad_request("invalid-key", format!("at connectionKey: it {why}"))
                 .hint("1 to 255 characters, without control characters and without spaces at its ends")
@@ -99,7 +106,7 @@ impl CreateConnection {
         let technology = technology.ok_or_else(|| {
             ApiError::bad_request("invalid-body", "at connection: missing field `technology`").detail(installed(state))
         })?;
-        let connector = connector_for(state, &technology)?;
+        let connector = pinned.map_or_else(|| connector_for(state, &technology), Ok)?;
         let native = self.native_integration.as_ref();
         let registration = admit(state, &connector, &config, native, None).map_err(|problems| malformed(&problems))?;
         let mut warnings = ignored(native, registration.host_managed.as_deref());
@@ -109,11 +116,23 @@ impl CreateConnection {
 }
 
 impl UpdateConnection {
+    /// The version that it shall be pinned to from now on, where it can be; or else what serves it.
+    pub(super) async fn served_by(&self, state: &ApiState, stored: &Connection) -> Option<Arc<Connector>> {
+        let change = self.options.as_ref().and_then(OptionsInput::pin_change);
+        match change {
+            Some(Some(version)) => state.registry.pinned(&stored.technology, version).await,
+            Some(None) => None,
+            None => state.connectors.of(stored.id, &stored.technology),
+        }
+    }
+
+    /// `served_by` is the version that it will be served by, if that is not the active one.
     pub(super) fn admit(
         self,
         state: &ApiState,
         stored: &Connection,
         known: Option<Secrets>,
+        served_by: Option<Arc<Connector>>,
     ) -> Result<Change, ApiError> {
         if self.connection_key.is_some_and(|key| key != stored.key.as_str()) {
             return Err(ApiError::bad_request("immutable", "at connectionKey: a connection's key never changes"));
@@ -128,7 +147,7 @@ impl UpdateConnection {
             let message = format!("at connection.technology: it is {} and never changes", stored.technology);
             return Err(ApiError::bad_request("immutable", message));
         }
-        let connector = connector_for(state, &stored.technology)?;
+        let connector = served_by.map_or_else(|| connector_for(state, &stored.technology), Ok)?;
         let native = self.native_integration.as_ref();
         let mut registration = admit(state, &connector, &config, native, known.as_ref()).map_err(|p| malformed(&p))?;
         let moved = registration.address != stored.address

@@ -19,9 +19,6 @@ use crate::{
     model::{filter::Filter, id::ConnectionId},
 };
 
-/// Capabilities without which there is no connection.
-const ESSENTIAL: [&str; 4] = ["reach", "authenticate", "config", "configure"];
-
 /// What was found out about one capability.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -173,7 +170,7 @@ impl Trial {
     /// configuration that is missing. They are for people, never for the connector.
     fn explained(mut self, told: Option<String>) -> Self {
         if let Some(told) = told
-            && let Some(outcome) = self.outcomes.iter_mut().find(|o| stands_in_the_way(o))
+            && let Some(outcome) = self.outcomes.iter_mut().find(|o| o.stands_in_the_way())
         {
             let hint = outcome.hint.take().filter(|hint| !hint.contains(&told));
             outcome.hint = Some(std::iter::once(told).chain(hint).collect::<Vec<_>>().join("; "));
@@ -187,7 +184,7 @@ impl Trial {
 
     /// The first failure that stands in the way.
     fn obstacle(&self) -> Option<&Outcome> {
-        self.outcomes.iter().find(|o| stands_in_the_way(o))
+        self.outcomes.iter().find(|o| o.stands_in_the_way())
     }
 
     fn checks(&self) -> Vec<CheckJson> {
@@ -201,7 +198,7 @@ impl Trial {
     fn warnings(&self) -> Vec<Warning> {
         let falls_short = |o: &&Outcome| {
             matches!(o.status, CheckStatus::Failed | CheckStatus::Warning)
-                && !ESSENTIAL.contains(&o.capability.as_str())
+                && !o.is_essential()
                 || o.status == CheckStatus::Warning
         };
         let warn = |o: &Outcome| Warning {
@@ -238,10 +235,6 @@ impl Trial {
         let valid = self.obstacle().is_none();
         TestResult { valid, checks: self.checks(), identity: self.identity(), warnings }
     }
-}
-
-fn stands_in_the_way(outcome: &Outcome) -> bool {
-    outcome.status == CheckStatus::Failed && ESSENTIAL.contains(&outcome.capability.as_str())
 }
 
 fn names(outcome: &Outcome) -> Option<Vec<String>> {

@@ -318,7 +318,7 @@ async fn every_kind_of_damage_is_named() {
     let World { db, file, .. } = rich().await;
     // Dropped without a word, as by a kill.
     drop(db);
-    assert_eq!(verify_file(&file.0, |_, _| true).expect("readable"), [], "nothing is wrong before");
+    assert_eq!(verify_file(&file.0, |_, _| true, |_| true).expect("readable"), [], "nothing is wrong before");
     for (n, (table, message, damage)) in DAMAGES.iter().enumerate() {
         let copy = copy(&file.0);
         {
@@ -330,11 +330,11 @@ async fn every_kind_of_damage_is_named() {
             drop(rows);
             transaction.commit().expect("commit");
         }
-        let found = verify_file(&copy.0, |_, _| true).unwrap_or_else(|error| panic!("{n} {table}: {error}"));
+        let found = verify_file(&copy.0, |_, _| true, |_| true).unwrap_or_else(|error| panic!("{n} {table}: {error}"));
         let named = found.iter().any(|v| v.table == *table && v.message.contains(message) && !v.key.is_empty());
         assert!(named, "{n} {table}, {message}: {found:?}");
     }
-    let closed = verify_file(&file.0, |_, _| false).expect("readable");
+    let closed = verify_file(&file.0, |_, _| false, |_| true).expect("readable");
     assert_eq!(closed.len(), 2, "{closed:?}");
     assert!(closed.iter().all(|v| v.table == "secrets" && v.message.contains("do not open")), "{closed:?}");
 }
@@ -361,14 +361,14 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
     drop(db);
     let whole = std::fs::read(&file.0).expect("read");
     let digest = |path: &Path| std::fs::read(path).expect("read") == whole;
-    assert_eq!(verify_file(&file.0, |_, _| true).expect("readable"), []);
+    assert_eq!(verify_file(&file.0, |_, _| true, |_| true).expect("readable"), []);
     assert!(digest(&file.0), "a check writes nothing");
 
     let mut told = 0;
     for cut in [0, 1, 100, 4096, 10_000, whole.len() / 3, whole.len() / 2, whole.len() - 1] {
         let copy = copy(&file.0);
         OpenOptions::new().write(true).open(&copy.0).expect("open").set_len(cut as u64).expect("cut");
-        assert!(verify_file(&copy.0, |_, _| true).is_err(), "cut to {cut} of {}", whole.len());
+        assert!(verify_file(&copy.0, |_, _| true, |_| true).is_err(), "cut to {cut} of {}", whole.len());
     }
     // Every page once; what is free may be damaged without harm.
     for page in (0..whole.len()).step_by(4096) {
@@ -381,7 +381,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         open.seek(SeekFrom::Start(page as u64)).expect("seek");
         open.write_all(&bytes).expect("write");
         drop(open);
-        match verify_file(&copy.0, |_, _| true) {
+        match verify_file(&copy.0, |_, _| true, |_| true) {
             Ok(found) if found.is_empty() => {}
             Ok(_) => told += 1,
             Err(error) => {
@@ -395,10 +395,10 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
     for (content, part) in [(vec![0; 8192], "damaged"), (b"this is no store, but a text\n".repeat(400), "damaged")] {
         let file = TempFile(temporary());
         std::fs::write(&file.0, content).expect("written");
-        let error = verify_file(&file.0, |_, _| true).expect_err("no store");
+        let error = verify_file(&file.0, |_, _| true, |_| true).expect_err("no store");
         assert!(error.to_string().contains(part), "{error}");
     }
-    let error = verify_file(&temporary(), |_, _| true).expect_err("not there");
+    let error = verify_file(&temporary(), |_, _| true, |_| true).expect_err("not there");
     assert!(matches!(error, FileError::Unreadable(..)));
     let older = copy(&file.0);
     {
@@ -408,7 +408,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         transaction.delete_table(redb::TableDefinition::<u128, &[u8]>::new("connections/2")).expect("delete");
         transaction.commit().expect("commit");
     }
-    let error = verify_file(&older.0, |_, _| true).expect_err("older");
+    let error = verify_file(&older.0, |_, _| true, |_| true).expect_err("older");
     assert!(matches!(error, FileError::Layout { found: 1, .. }), "{error}");
     let newer = copy(&file.0);
     {
@@ -417,7 +417,7 @@ async fn a_damaged_file_gives_a_message_and_is_left_as_it_is() {
         WriteRows::open(&transaction).expect("tables").meta.insert("schema", 900).expect("schema");
         transaction.commit().expect("commit");
     }
-    let error = verify_file(&newer.0, |_, _| true).expect_err("newer");
+    let error = verify_file(&newer.0, |_, _| true, |_| true).expect_err("newer");
     assert!(matches!(error, FileError::Layout { found: 900, .. }), "{error}");
 }
 

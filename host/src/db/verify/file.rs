@@ -22,7 +22,7 @@ use super::{
         migrations,
         tables::{ReadRows, WriteRows},
     },
-    Violation, check,
+    Outside, Violation, check,
 };
 use crate::model::{connection::Sealed, id::ConnectionId};
 
@@ -51,7 +51,11 @@ pub enum FileError {
 }
 
 /// All rules that do not hold in a file.
-pub fn verify_file(path: &Path, opens: impl Fn(ConnectionId, &Sealed) -> bool) -> Result<Vec<Violation>, FileError> {
+pub fn verify_file(
+    path: &Path,
+    opens: impl Fn(ConnectionId, &Sealed) -> bool,
+    is_whole: impl Fn(&str) -> bool,
+) -> Result<Vec<Violation>, FileError> {
     let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
     let (len, file) = file.map_err(|e| FileError::Unreadable(path.display().to_string(), e))?;
     if len == 0 {
@@ -59,11 +63,11 @@ pub fn verify_file(path: &Path, opens: impl Fn(ConnectionId, &Sealed) -> bool) -
     }
     let overlay = Overlay { file, state: Mutex::new(State { len, len_in_file: len, blocks: BTreeMap::new() }) };
     // Damaged pages can make the database give up in the middle of a computation.
-    let checked = catch_unwind(AssertUnwindSafe(|| read(overlay, &opens)));
+    let checked = catch_unwind(AssertUnwindSafe(|| read(overlay, &Outside { opens: &opens, is_whole: &is_whole })));
     checked.unwrap_or_else(|_| Err(FileError::Damaged("its pages contradict each other".into())))
 }
 
-fn read(overlay: Overlay, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Result<Vec<Violation>, FileError> {
+fn read(overlay: Overlay, outside: &Outside<'_>) -> Result<Vec<Violation>, FileError> {
     let mut database =
         Builder::new().set_cache_size(super::super::CACHE_BYTES).create_with_backend(overlay).map_err(damaged)?;
     if !database.check_integrity().map_err(damaged)? {
@@ -81,7 +85,7 @@ fn read(overlay: Overlay, opens: &dyn Fn(ConnectionId, &Sealed) -> bool) -> Resu
     transaction.commit().map_err(damaged)?;
     let transaction = database.begin_read().map_err(damaged)?;
     let rows = ReadRows::open(&transaction).map_err(damaged)?;
-    check(&rows, opens).map_err(|fault| match fault {
+    check(&rows, outside).map_err(|fault| match fault {
         Fault::Database(error) => damaged(*error),
         other => FileError::Damaged(other.to_string()),
     })

@@ -21,7 +21,7 @@ impl Check<'_> {
             let connection = ConnectionId::from_u128(id.value());
             let is_there = self.rows.connections.get(id.value())?.is_some();
             self.require(is_there, "secrets", connection, "the connection is not there");
-            let opens = (self.opens)(connection, &Sealed(row.value().to_vec()));
+            let opens = (self.outside.opens)(connection, &Sealed(row.value().to_vec()));
             self.require(opens, "secrets", connection, "they do not open with this master key");
         }
         Ok(())

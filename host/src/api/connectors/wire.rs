@@ -1,0 +1,272 @@
+//! Connectors and their versions as JSON.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Connections;
+use crate::{
+    api::ApiState,
+    db::connectors::WithVersions,
+    model::{
+        connector::{Finding, Gave, Installed, Origin, RolledBack, Rollout, Version},
+        id::ConnectionId,
+        name::{ConnectionKey, Technology},
+    },
+};
+
+/// A connector.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "Connector")]
+pub struct ConnectorJson {
+    name: String,
+    /// The version that is active; null until one is activated.
+    version: Option<String>,
+    /// For people.
+    title: String,
+    /// What it serves: the value of `connection.technology` in a payload.
+    #[schemars(with = "String")]
+    technology: Technology,
+    /// SHA-256 of the component that is active.
+    digest: Option<String>,
+    /// JSON Schema of a payload's `connection` object, without `technology`; null while no version is active.
+    config_schema: Option<Value>,
+    /// A version that some connections try out.
+    canary: Option<CanaryJson>,
+    /// What was active before, the latest first: it stays ready.
+    previous: Vec<String>,
+    /// The last activation.
+    rollout: Option<RolloutJson>,
+    /// Why what should serve does not.
+    problem: Option<String>,
+    /// For `If-Match`.
+    revision: u64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorCanary")]
+struct CanaryJson {
+    version: String,
+    /// Keys of connections.
+    #[schemars(with = "Vec<String>")]
+    connections: Vec<ConnectionKey>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorRollout")]
+struct RolloutJson {
+    version: String,
+    /// For these connections only; null: for all.
+    #[schemars(with = "Option<Vec<String>>")]
+    canary: Option<Vec<ConnectionKey>>,
+    /// Whether findings do not stand in the way.
+    forced: bool,
+    /// What is done next (`compatibility`, `check`, `promote`), or how it ended: `done`, `blocked`, `ended`.
+    step: &'static str,
+    findings: Vec<FindingJson>,
+    by: String,
+    #[schemars(with = "String")]
+    at: Timestamp,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorFinding")]
+struct FindingJson {
+    step: &'static str,
+    #[schemars(with = "Option<String>")]
+    connection: Option<ConnectionKey>,
+    /// Whether it stands in the way.
+    blocks: bool,
+    message: String,
+}
+
+/// A connector with its versions.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorDetail")]
+pub struct ConnectorDetail {
+    #[serde(flatten)]
+    connector: ConnectorJson,
+    /// The newest first.
+    versions: Vec<VersionJson>,
+}
+
+/// A version of a connector.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorVersion")]
+pub(super) struct VersionJson {
+    version: String,
+    title: String,
+    /// SHA-256 of the component.
+    digest: String,
+    size: u64,
+    /// `bundled`, `upload`, or where somebody said that it came from.
+    origin: String,
+    /// What is known of who vouches for it.
+    signature: String,
+    /// `active`, `canary`, `previous`, `ready`, `waiting` (for approval) or `takenBack`.
+    state: &'static str,
+    /// Why it was taken back.
+    taken_back: Option<String>,
+    /// Why it cannot be loaded.
+    problem: Option<String>,
+    permissions: Vec<PermissionJson>,
+    /// SHA-256 of the schema of its configuration.
+    config_schema_digest: String,
+    /// Keys of connections that pin it.
+    #[schemars(with = "Vec<String>")]
+    pinned_by: Vec<ConnectionKey>,
+    /// Null: the host.
+    installed_by: Option<String>,
+    #[schemars(with = "String")]
+    installed_at: Timestamp,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorPermission")]
+struct PermissionJson {
+    permission: String,
+    granted: bool,
+}
+
+/// What a roll-back did.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorRolledBack")]
+pub struct RolledBackJson {
+    /// In which role it gave way: `rollout`, `canary` or `active`.
+    what: &'static str,
+    /// What serves no longer.
+    from: String,
+    /// What serves instead.
+    to: String,
+}
+
+impl ConnectorJson {
+    pub(super) fn new(state: &ApiState, (connector, versions): &WithVersions, connections: &Connections) -> Self {
+        let active = connector.active_version();
+        let version = versions.iter().find(|version| Some(version.version.as_str()) == active);
+        let loaded = version.and_then(|version| state.registry.loaded(&version.digest));
+        Self {
+            name: connector.name.clone(),
+            version: active.map(str::to_owned),
+            title: version.or(versions.first()).map(|version| version.title.clone()).unwrap_or_default(),
+            technology: connector.technology.clone(),
+            digest: version.map(|version| version.digest.clone()),
+            config_schema: loaded.map(|loaded| loaded.descriptor.config_schema.clone()),
+            canary: connector.canary.as_ref().map(|canary| CanaryJson {
+                version: canary.version.clone(),
+                connections: keys(canary.connections.iter(), connections),
+            }),
+            previous: connector.previous.clone(),
+            rollout: connector.rollout.as_ref().map(|rollout| RolloutJson::new(rollout, connections)),
+            problem: version.and_then(|version| state.registry.broken(&version.digest)),
+            revision: connector.revision,
+        }
+    }
+}
+
+impl RolloutJson {
+    fn new(rollout: &Rollout, connections: &Connections) -> Self {
+        Self {
+            version: rollout.version.clone(),
+            canary: rollout.canary.as_ref().map(|chosen| keys(chosen.iter(), connections)),
+            forced: rollout.forced,
+            step: rollout.step.as_str(),
+            findings: rollout.findings.iter().map(FindingJson::from).collect(),
+            by: rollout.by.name.clone(),
+            at: rollout.at,
+        }
+    }
+}
+
+impl From<&Finding> for FindingJson {
+    fn from(finding: &Finding) -> Self {
+        let Finding { step, connection, blocks, message } = finding;
+        Self { step: step.as_str(), connection: connection.clone(), blocks: *blocks, message: message.clone() }
+    }
+}
+
+impl ConnectorDetail {
+    pub(super) fn new(state: &ApiState, found: &WithVersions, connections: &Connections) -> Self {
+        let versions = found.1.iter().map(|version| VersionJson::new(state, &found.0, version, connections));
+        Self { connector: ConnectorJson::new(state, found, connections), versions: versions.collect() }
+    }
+}
+
+impl VersionJson {
+    pub(super) fn new(
+        state: &ApiState,
+        connector: &Installed,
+        version: &Version,
+        connections: &Connections,
+    ) -> Self {
+        let pinned_by = connections.iter().filter(|(id, (_, pin))| {
+            pin.as_deref() == Some(version.version.as_str())
+                && state.connectors.of(**id, &connector.technology).is_some_and(|c| c.digest == version.digest)
+        });
+        let permission = |text: &String| PermissionJson {
+            permission: text.clone(),
+            granted: connector.granted.contains(text),
+        };
+        Self {
+            version: version.version.clone(),
+            title: version.title.clone(),
+            digest: version.digest.clone(),
+            size: version.size,
+            origin: match &version.origin {
+                Origin::Bundled => "bundled".into(),
+                Origin::Upload => "upload".into(),
+                Origin::SaidToBeFrom(place) => place.clone(),
+            },
+            signature: version.signature.clone(),
+            state: state_of(connector, version),
+            taken_back: version.taken_back.clone(),
+            problem: state.registry.broken(&version.digest),
+            permissions: version.permissions.iter().map(permission).collect(),
+            config_schema_digest: version.schema_digest.clone(),
+            pinned_by: pinned_by.map(|(_, (key, _))| key.clone()).collect(),
+            installed_by: version.by.as_ref().map(|by| by.name.clone()),
+            installed_at: version.at,
+        }
+    }
+}
+
+fn state_of(connector: &Installed, version: &Version) -> &'static str {
+    let number = &version.version;
+    if connector.active_version() == Some(number) {
+        "active"
+    } else if connector.canary.as_ref().is_some_and(|canary| canary.version == *number) {
+        "canary"
+    } else if version.taken_back.is_some() {
+        "takenBack"
+    } else if !connector.waiting(version).is_empty() {
+        "waiting"
+    } else if connector.previous.contains(number) {
+        "previous"
+    } else {
+        "ready"
+    }
+}
+
+fn keys<'a>(ids: impl Iterator<Item = &'a ConnectionId>, connections: &Connections) -> Vec<ConnectionKey> {
+    ids.filter_map(|id| connections.get(id)).map(|(key, _)| key.clone()).collect()
+}
+
+impl From<RolledBack> for RolledBackJson {
+    fn from(done: RolledBack) -> Self {
+        let what = match done.what {
+            Gave::Rollout => "rollout",
+            Gave::Canary => "canary",
+            Gave::Active => "active",
+        };
+        Self { what, from: done.from, to: done.to }
+    }
+}

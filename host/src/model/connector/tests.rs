@@ -1,0 +1,124 @@
+use super::*;
+use crate::model::id::PrincipalId;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("time")
+}
+
+fn installed(versions: &[&str]) -> Installed {
+    let mut connector = Installed::new("guest".into(), "Guest".parse().expect("technology"));
+    for version in versions {
+        connector.promote(version, None, Tally::default(), at(0));
+    }
+    connector
+}
+
+fn tally(failures: u32, operations: u32) -> Tally {
+    Tally { operations, failures }
+}
+
+fn rollout(version: &str) -> Rollout {
+    Rollout {
+        version: version.into(),
+        canary: None,
+        shadow: false,
+        forced: false,
+        step: Step::Check,
+        findings: Vec::new(),
+        by: Actor { id: PrincipalId::generate(), name: "somebody".into(), email: None },
+        at: at(0),
+        revision: 1,
+    }
+}
+
+#[test]
+fn a_version_is_taken_back_at_three_failures_and_twice_the_rate() {
+    for (recent, before, taken_back) in [
+        (tally(2, 2), tally(0, 20), false),
+        (tally(3, 3), tally(0, 20), true),
+        (tally(3, 20), tally(0, 0), true),
+        (tally(3, 20), tally(1, 20), true),
+        (tally(3, 20), tally(2, 20), false),
+        (tally(4, 20), tally(2, 20), true),
+        (tally(20, 20), tally(10, 20), true),
+        // Where the platform was out of order before, more of it says nothing about the version.
+        (tally(20, 20), tally(11, 20), false),
+        (tally(19, 20), tally(5, 10), false),
+    ] {
+        assert_eq!(is_worse(recent, before), taken_back, "{recent:?} after {before:?}");
+    }
+}
+
+#[test]
+fn two_generations_stay_ready() {
+    let connector = installed(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
+    assert_eq!((connector.active_version(), connector.previous.as_slice()), (Some("1.3.0"), &["1.2.0".to_owned(), "1.1.0".into()][..]));
+    let mut connector = installed(&["1.0.0", "1.1.0"]);
+    connector.promote("1.0.0", None, Tally::default(), at(1));
+    assert_eq!(connector.previous, ["1.1.0"], "a version is not its own generation before");
+    connector.promote("1.0.0", None, Tally::default(), at(1));
+    assert_eq!(connector.previous, ["1.1.0"]);
+}
+
+#[test]
+fn a_roll_back_goes_one_generation_and_never_to_nothing() {
+    let mut connector = installed(&["1.0.0", "1.1.0", "1.2.0"]);
+    let revision = connector.revision;
+    let done = connector.roll_back(None, None, at(1)).expect("rolled back");
+    assert_eq!((done.from.as_str(), done.to.as_str()), ("1.2.0", "1.1.0"));
+    assert_eq!(connector.roll_back(None, None, at(2)).map(|done| done.to).as_deref(), Some("1.0.0"));
+    let last = connector.clone();
+    assert_eq!(connector.roll_back(None, None, at(3)), None);
+    assert_eq!((&connector, connector.revision), (&last, revision + 2));
+    assert_eq!(installed(&[]).roll_back(None, None, at(1)), None);
+}
+
+#[test]
+fn a_canary_serves_the_chosen_and_gives_way_first() {
+    let (chosen, other) = (ConnectionId::from_u128(1), ConnectionId::from_u128(2));
+    let mut connector = installed(&["1.0.0", "1.1.0"]);
+    connector.try_out("1.2.0", BTreeSet::from([chosen]));
+    assert_eq!(connector.serving(chosen, None), Some("1.2.0"));
+    assert_eq!((connector.serving(other, None), connector.serving(chosen, Some("0.9.0"))), (Some("1.1.0"), Some("0.9.0")));
+    assert_eq!((connector.before(chosen, None), connector.before(other, None)), (Some("1.1.0"), Some("1.0.0")));
+    assert_eq!(connector.before(chosen, Some("0.9.0")), None);
+    let done = connector.roll_back(None, None, at(1)).expect("rolled back");
+    assert_eq!((done.from.as_str(), done.to.as_str()), ("1.2.0", "1.1.0"));
+    assert_eq!((connector.active_version(), &connector.canary), (Some("1.1.0"), &None));
+}
+
+#[test]
+fn what_is_under_way_gives_way_before_what_serves() {
+    let mut connector = installed(&["1.0.0", "1.1.0"]);
+    connector.rollout = Some(rollout("1.2.0"));
+    let done = connector.roll_back(None, None, at(1)).expect("given up");
+    assert_eq!((done.what, done.from.as_str(), done.to.as_str()), (Gave::Rollout, "1.2.0", "1.1.0"));
+    assert_eq!((connector.active_version(), connector.under_way()), (Some("1.1.0"), None));
+    // What turned bad is named: something else that serves by now stays, and a rollout ends with it.
+    connector.rollout = Some(rollout("1.2.0"));
+    assert_eq!(connector.roll_back(Some("0.1.0"), None, at(2)), None);
+    assert!(connector.under_way().is_some());
+    let done = connector.roll_back(Some("1.1.0"), None, at(2)).expect("taken back");
+    assert_eq!((done.what, done.to.as_str(), connector.under_way()), (Gave::Active, "1.0.0", None));
+}
+
+#[test]
+fn what_is_needed_is_not_removed() {
+    let mut connector = installed(&["1.0.0", "1.1.0", "1.2.0"]);
+    connector.try_out("1.3.0", BTreeSet::new());
+    connector.rollout = Some(rollout("1.4.0"));
+    let needed = |connector: &Installed, version| connector.needs(version).is_some();
+    for (version, is_needed) in
+        [("1.0.0", false), ("1.1.0", true), ("1.2.0", true), ("1.3.0", true), ("1.4.0", true), ("2.0.0", false)]
+    {
+        assert_eq!(needed(&connector, version), is_needed, "{version}");
+    }
+    connector.end_rollout(Step::Blocked);
+    assert!(!needed(&connector, "1.4.0"));
+}
+
+#[test]
+fn versions_are_compared_as_such() {
+    assert!(is_newer("0.10.0", "0.9.0") && is_newer("1.0.0", "1.0.0-rc.1"));
+    assert!(!is_newer("1.0.0", "1.0.0") && !is_newer("0.9.0", "0.10.0") && !is_newer("new", "0.1.0"));
+}

@@ -1,0 +1,123 @@
+//! Components as files, by digest, in a directory that only the host may enter.
+//!
+//! A file is written aside, synced and renamed before anything names it, and read only if its bytes still have the digest
+//! that is its name. So what a crash leaves behind is at most a file that nobody names.
+
+use std::{
+    collections::BTreeSet,
+    fs::DirBuilder,
+    io::{self, Read as _, Write as _},
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+};
+
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, OpenOptions, OpenOptionsExt as _},
+};
+
+use super::sha256;
+
+/// Name of the directory in the data directory.
+const DIRECTORY: &str = "connectors";
+
+/// Most bytes of a component.
+pub const MAX_COMPONENT: usize = 32 << 20;
+
+/// The directory.
+pub struct Files(Dir);
+
+impl Files {
+    /// That of a data directory, made if it is not there.
+    pub fn open(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join(DIRECTORY);
+        DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(Self(Dir::open_ambient_dir(path, ambient_authority())?))
+    }
+
+    /// That of a data directory to which nothing may be written; none where there is none.
+    #[must_use]
+    pub fn existing(data_dir: &Path) -> Option<Self> {
+        Dir::open_ambient_dir(data_dir.join(DIRECTORY), ambient_authority()).ok().map(Self)
+    }
+
+    /// Keeps a component. It is on the disk when this returns.
+    pub fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        let (aside, name) = (format!("{digest}.new"), name(digest));
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = self.0.open_with(&aside, &options)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        self.0.rename(&aside, &self.0, &name)?;
+        // The directory itself: a rename that is only in memory would not outlive a loss of power.
+        self.0.open(".")?.sync_all()
+    }
+
+    /// A component, as it was kept. The error says what became of it.
+    pub fn read(&self, digest: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.0.open(name(digest))?.take(MAX_COMPONENT as u64 + 1).read_to_end(&mut bytes)?;
+        if sha256(&bytes) == digest {
+            Ok(bytes)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidData, "it was altered: its digest is another one"))
+        }
+    }
+
+    /// Whether a component is there as it was kept.
+    #[must_use]
+    pub fn is_whole(&self, digest: &str) -> bool {
+        self.read(digest).is_ok()
+    }
+
+    /// Removes a component.
+    pub fn remove(&self, digest: &str) -> io::Result<()> {
+        self.0.remove_file(name(digest))
+    }
+
+    /// Removes everything but these.
+    pub fn sweep(&self, known: &BTreeSet<String>) -> io::Result<usize> {
+        let mut removed = 0;
+        for entry in self.0.entries()? {
+            let found = entry?.file_name();
+            let digest = found.to_str().and_then(|name| name.strip_suffix(".wasm"));
+            if !digest.is_some_and(|digest| known.contains(digest)) {
+                self.0.remove_file(&found)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn name(digest: &str) -> String {
+    format!("{digest}.wasm")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_given_back_only_as_it_was() {
+        let dir = std::env::temp_dir().join(format!("wharfinger-files-{}", uuid::Uuid::now_v7()));
+        assert!(Files::existing(&dir).is_none());
+        let files = Files::open(&dir).expect("open");
+        let (one, two) = (sha256(b"one"), sha256(b"two"));
+        files.put(&one, b"one").expect("put");
+        files.put(&two, b"two").expect("put");
+        assert_eq!(files.read(&one).expect("read"), b"one");
+        std::fs::write(dir.join(DIRECTORY).join(format!("{one}.wasm")), b"eno").expect("altered");
+        assert!(files.read(&one).expect_err("altered").to_string().contains("altered"));
+        assert!(!files.is_whole(&one) && files.is_whole(&two));
+        std::fs::write(dir.join(DIRECTORY).join(format!("{two}.new")), b"tw").expect("half written");
+        assert_eq!(files.sweep(&BTreeSet::from([two.clone()])).expect("sweep"), 2);
+        assert!(files.is_whole(&two) && files.read(&one).is_err());
+        files.remove(&two).expect("remove");
+        assert!(!files.is_whole(&two));
+        let mode = std::fs::metadata(dir.join(DIRECTORY)).expect("directory").permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+        std::fs::remove_dir_all(&dir).expect("removed");
+    }
+}
