@@ -15,6 +15,7 @@ pub mod explain;
 pub mod holds;
 pub mod input;
 pub mod jobs;
+mod multipart;
 pub mod objects;
 pub mod openapi;
 pub mod operations;

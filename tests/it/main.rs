@@ -3,6 +3,7 @@
 mod api;
 mod canary;
 mod cli;
+mod connector_pages;
 mod connectors;
 mod databricks;
 mod dry_run;

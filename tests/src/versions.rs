@@ -22,7 +22,8 @@ impl Variant {
     /// A good one.
     #[must_use]
     pub fn new(version: &str) -> Self {
-        let target = |paths: &[&str]| json!({ "origin": "{{ connection.origin }}", "paths": paths, "methods": ["GET"] });
+        let target =
+            |paths: &[&str]| json!({ "origin": "{{ connection.origin }}", "paths": paths, "methods": ["GET"] });
         let description = json!({
             "version": version,
             "title": "Versions of a guest",
@@ -78,8 +79,12 @@ impl Variant {
     /// Its component.
     pub fn component(&self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = std::fs::read(guests::VERSIONS)?;
-        let places: Vec<usize> =
-            bytes.windows(ROOM).enumerate().filter(|(_, w)| w.starts_with(BEGIN) && w.ends_with(b" \n")).map(|(at, _)| at).collect();
+        let places: Vec<usize> = bytes
+            .windows(ROOM)
+            .enumerate()
+            .filter(|(_, w)| w.starts_with(BEGIN) && w.ends_with(b" \n"))
+            .map(|(at, _)| at)
+            .collect();
         ensure!(places.len() == 1, "the description lies at {places:?}");
         let inner = serde_json::to_string(&self.description)?;
         let inner = inner.strip_prefix('{').context("an object")?;

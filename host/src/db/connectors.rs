@@ -24,8 +24,8 @@ use crate::model::{
     id::ConnectionId,
     name::Technology,
 };
-pub(super) use kept::{KeptRow, forget, keep, replaced};
 pub use kept::Restore;
+pub(super) use kept::{KeptRow, forget, keep, replaced};
 
 /// Versions of one connector at most: each is a file and a row that is read with it.
 pub const MAX_VERSIONS: usize = 200;
@@ -240,20 +240,15 @@ impl Db {
 
     /// The last step of a change of version: it serves from now on whom it was meant for. False where the change is over,
     /// because somebody rolled back or a version was taken back meanwhile.
-    pub async fn promote(
-        &self,
-        name: &str,
-        revision: u64,
-        before: Tally,
-        now: Timestamp,
-    ) -> Result<bool, DbError> {
+    pub async fn promote(&self, name: &str, revision: u64, before: Tally, now: Timestamp) -> Result<bool, DbError> {
         let name = name.to_owned();
         self.write("activate a connector", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
             let by = Some(rollout.by.clone());
             let message = match rollout.canary {
                 Some(connections) => {
-                    let message = format!("{name} {} serves {} connections as a canary", rollout.version, connections.len());
+                    let message =
+                        format!("{name} {} serves {} connections as a canary", rollout.version, connections.len());
                     connector.try_out(&rollout.version, connections);
                     put(rows, &connector)?;
                     message

@@ -62,7 +62,8 @@ impl Db {
         opens: impl Fn(ConnectionId, &Sealed) -> bool + Send + 'static,
         is_whole: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<Vec<Violation>, DbError> {
-        self.read("verify the store", move |rows| Ok(check(rows, &Outside { opens: &opens, is_whole: &is_whole })?)).await
+        self.read("verify the store", move |rows| Ok(check(rows, &Outside { opens: &opens, is_whole: &is_whole })?))
+            .await
     }
 }
 

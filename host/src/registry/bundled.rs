@@ -27,12 +27,17 @@ impl Registry {
     pub(super) async fn take_in(&self, only: Option<&[&str]>) -> anyhow::Result<()> {
         let wanted = BUNDLED.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(name)));
         for (name, bytes) in wanted {
-            let version = self.take_in_one(bytes).await.with_context(|| format!("install the bundled connector {name}"))?;
+            let version =
+                self.take_in_one(bytes).await.with_context(|| format!("install the bundled connector {name}"))?;
             if let Some(version) = version {
                 let db = &self.parts().db;
                 let promoted = db.promote_bundled(&version.connector, &version.version, self.now()).await?;
                 if promoted {
-                    tracing::info!(connector = version.connector, version = version.version, "a bundled connector is active");
+                    tracing::info!(
+                        connector = version.connector,
+                        version = version.version,
+                        "a bundled connector is active"
+                    );
                 }
             }
         }

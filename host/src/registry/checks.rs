@@ -16,9 +16,7 @@ impl Registry {
     pub(super) fn fits(&self, connector: &Connector, connection: &Connection, sealed: &Sealed) -> Result<(), String> {
         let secrets = self.parts().vault.open(connection.id, sealed).map_err(|error| error.to_string())?;
         let admitted = connector.descriptor.admit(&connection.config, None, Some(&secrets), true);
-        admitted.map(|_| ()).map_err(|problems| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-        })
+        admitted.map(|_| ()).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     }
 
     /// Whether the check finds nothing that stands in the way.
@@ -29,8 +27,7 @@ impl Registry {
         sealed: &Sealed,
     ) -> Result<(), String> {
         let secrets = self.parts().vault.open(connection.id, sealed).map_err(|error| error.to_string())?;
-        let session =
-            connector.session(&self.parts().egress, connection, secrets).map_err(|error| error.message)?;
+        let session = connector.session(&self.parts().egress, connection, secrets).map_err(|error| error.message)?;
         let config = guest_config(&connection.config, &connection.options.filter);
         let checked = tokio::time::timeout(CHECK_TIMEOUT, connector.check(&session, &config)).await;
         match checked {

@@ -35,7 +35,9 @@ pub(super) async fn run(registry: Registry, shutdown: CancellationToken) {
             match registry.under_way().await {
                 Ok(found) if found.is_empty() => registry.shared.asked.notified().await,
                 Ok(found) => {
-                    for done in join_all(found.iter().map(|(connector, version)| registry.step(connector, version))).await {
+                    for done in
+                        join_all(found.iter().map(|(connector, version)| registry.step(connector, version))).await
+                    {
                         if let Err(error) = done {
                             tracing::error!(error = &error as &dyn std::error::Error, "a step of an activation failed");
                             tokio::time::sleep(PAUSE).await;
@@ -68,7 +70,12 @@ impl Registry {
         let Some(rollout) = connector.under_way() else { return Ok(()) };
         let db = &self.parts().db;
         let name = connector.name.as_str();
-        tracing::info!(connector = name, version = version.version, step = rollout.step.as_str(), "activating a connector");
+        tracing::info!(
+            connector = name,
+            version = version.version,
+            step = rollout.step.as_str(),
+            "activating a connector"
+        );
         let candidate = match self.load(version).await {
             Ok(candidate) => candidate,
             Err(error) => {
@@ -165,7 +172,8 @@ impl Registry {
 }
 
 fn finding(step: Step, connection: &Connection, blocks: bool, what: &str, why: &str) -> Finding {
-    let before = if blocks { "it does not with the version that serves" } else { "as it does with the version that serves" };
+    let before =
+        if blocks { "it does not with the version that serves" } else { "as it does with the version that serves" };
     let message = format!("connection {}: {what} ({before}): {why}", connection.key);
     Finding { step, connection: Some(connection.key.clone()), blocks, message }
 }

@@ -103,10 +103,12 @@ impl Registry {
             },
             is_its_own: true,
         })?;
-        let connector = self.parts().connectors.prepare(&bytes).await.map_err(|error| NotLoaded {
-            is_its_own: error.code != NOT_APPROVED,
-            why: error.message,
-        })?;
+        let connector = self
+            .parts()
+            .connectors
+            .prepare(&bytes)
+            .await
+            .map_err(|error| NotLoaded { is_its_own: error.code != NOT_APPROVED, why: error.message })?;
         lock(&self.shared.loaded).insert(version.digest.clone(), connector.clone());
         Ok(connector)
     }
@@ -125,7 +127,8 @@ impl Registry {
             }
             for (connection, _) in state.technologies.iter().filter(|(_, found)| **found == technology) {
                 let pin = state.pins.get(connection).map(String::as_str);
-                let chosen = connector.serving(*connection, pin).filter(|version| Some(*version) != connector.active_version());
+                let chosen =
+                    connector.serving(*connection, pin).filter(|version| Some(*version) != connector.active_version());
                 if let Some(loaded) = chosen.and_then(loaded) {
                     serving.chosen.insert(*connection, loaded);
                 }

@@ -107,8 +107,7 @@ impl Guest for Versions {
     }
 
     fn plan(_config: String, scope: Vec<String>) -> Result<Vec<Partition>, Error> {
-        let partition =
-            Partition { id: "all".into(), scope, payload: String::new(), weight: 1, extra: Vec::new() };
+        let partition = Partition { id: "all".into(), scope, payload: String::new(), weight: 1, extra: Vec::new() };
         Ok(vec![partition])
     }
 

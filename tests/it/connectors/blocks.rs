@@ -19,7 +19,10 @@ async fn only_what_worked_before_and_fails_now_blocks() -> anyhow::Result<()> {
     let connector = activate(client, "1.1.0", &json!({})).await?;
     assert_eq!((&connector["version"], &connector["rollout"]["step"]), (&json!("1.0.0"), &json!("blocked")));
     let finding = &connector["rollout"]["findings"][0];
-    assert_eq!((&finding["step"], &finding["connection"], &finding["blocks"]), (&json!("check"), &json!("A"), &json!(true)));
+    assert_eq!(
+        (&finding["step"], &finding["connection"], &finding["blocks"]),
+        (&json!("check"), &json!("A"), &json!(true))
+    );
     assert!(text(finding, "message").contains("this version cannot"), "{finding}");
     assert!(audit(client).await?.iter().any(|(who, action, _)| who == "wharfinger" && action == "connector.blocked"));
     client.sync("A").await?;
@@ -38,7 +41,10 @@ async fn only_what_worked_before_and_fails_now_blocks() -> anyhow::Result<()> {
     assert_eq!(connector["version"], "1.1.0");
     install(client, &Variant::new("1.3.0").doing("check-fails")).await?;
     let connector = activate(client, "1.3.0", &json!({})).await?;
-    assert_eq!((&connector["version"], &connector["rollout"]["findings"][0]["blocks"]), (&json!("1.3.0"), &json!(false)));
+    assert_eq!(
+        (&connector["version"], &connector["rollout"]["findings"][0]["blocks"]),
+        (&json!("1.3.0"), &json!(false))
+    );
     sound(&host).await?;
     host.stop().await;
     Ok(())
@@ -69,7 +75,8 @@ async fn of_two_administrators_one_is_refused() -> anyhow::Result<()> {
         let revision = detail(client).await?["revision"].take();
         let before = detail(client).await?["version"].take();
         let to = if before == "1.1.0" { "1.2.0" } else { "1.1.0" };
-        let begun = change(client, &format!("{to}/activate"), &revision, &json!({ "force": true })).await?.expect(202)?;
+        let begun =
+            change(client, &format!("{to}/activate"), &revision, &json!({ "force": true })).await?.expect(202)?;
         let done = change(client, "rollback", &begun.json["revision"], &json!({})).await?;
         let after = ended(client).await?["version"].take();
         match done.status.as_u16() {

@@ -58,7 +58,10 @@ async fn a_version_whose_file_is_gone_or_altered_gives_way_to_the_one_before() -
     let reasons: Vec<&str> =
         connector["versions"].as_array().context("versions")?.iter().map(|v| text(v, "takenBack")).collect();
     assert!(reasons[0].contains("gone") && reasons[1].contains("altered") && reasons[2].is_empty(), "{reasons:?}");
-    let back = audit(client).await?.into_iter().filter(|(who, action, _)| who == "wharfinger" && action == "connector.rollback");
+    let back = audit(client)
+        .await?
+        .into_iter()
+        .filter(|(who, action, _)| who == "wharfinger" && action == "connector.rollback");
     assert_eq!(back.count(), 2);
     assert!(!host.dir.path().join("data/connectors/left-behind.new").exists());
     let verified = client.post("/verify", &json!({})).await?.expect(200)?.json;
@@ -90,13 +93,22 @@ async fn the_configuration_that_belongs_to_a_version_comes_back_with_it() -> any
     client.sync("A").await?;
 
     roll_back(client).await?.expect(200)?;
-    let connection = |key: &'static str| client.get(match key { "A" => "/data/connection/A", _ => "/data/connection/B" });
+    let connection = |key: &'static str| {
+        client.get(match key {
+            "A" => "/data/connection/A",
+            _ => "/data/connection/B",
+        })
+    };
     let a = connection("A").await?.expect(200)?.json;
     assert_eq!((a["connection"].get("region"), &a["connector"]["version"]), (None, &json!("1.0.0")), "{a}");
     assert_eq!(connection("B").await?.expect(200)?.json["connection"]["port"], 3, "what still fits stays");
     client.sync("A").await?;
-    let restored: Vec<String> =
-        audit(client).await?.into_iter().filter(|(_, action, _)| action == "connector.restore").map(|(_, _, m)| m).collect();
+    let restored: Vec<String> = audit(client)
+        .await?
+        .into_iter()
+        .filter(|(_, action, _)| action == "connector.restore")
+        .map(|(_, _, m)| m)
+        .collect();
     assert!(restored.len() == 1 && restored[0].contains("connection A"), "{restored:?}");
     // Its secrets came back too: it can be changed without sending them again.
     let mut same = with("A", 1, None);

@@ -33,7 +33,11 @@ async fn a_component_serves_once_it_is_approved_and_activated() -> anyhow::Resul
     assert_eq!((without.status.as_u16(), without.code()), (428, "revision-required"));
     assert_eq!(change(client, "1.0.0/activate", &json!(77), &json!({})).await?.status, 412);
     let connector = activate(client, "1.0.0", &json!({})).await?;
-    assert_eq!((&connector["version"], &connector["rollout"]["step"]), (&json!("1.0.0"), &json!("done")), "{connector}");
+    assert_eq!(
+        (&connector["version"], &connector["rollout"]["step"]),
+        (&json!("1.0.0"), &json!("done")),
+        "{connector}"
+    );
     client.register(&payload("A", "Versions", 1)).await?;
     assert_eq!((tables(client, "A").await?, serves(client, "A").await?), (names(&["one", "two"]), "1.0.0".into()));
 
@@ -67,12 +71,17 @@ async fn a_component_serves_once_it_is_approved_and_activated() -> anyhow::Resul
     client.delete(&format!("/connectors/{NAME}/1.0.0")).await?.expect(204)?;
     assert!(!file.exists());
     let connector = detail(client).await?;
-    let states: Vec<(&str, &str)> =
-        connector["versions"].as_array().context("versions")?.iter().map(|v| (text(v, "version"), text(v, "state"))).collect();
+    let states: Vec<(&str, &str)> = connector["versions"]
+        .as_array()
+        .context("versions")?
+        .iter()
+        .map(|v| (text(v, "version"), text(v, "state")))
+        .collect();
     assert_eq!(states, [("1.2.0", "active"), ("1.1.0", "previous")]);
     let actions: Vec<String> = audit(client).await?.into_iter().map(|(_, action, _)| action).collect();
     let cycle = ["connector.install", "connector.rollout", "connector.activate"];
-    let expected = [&["connector.install", "connector.approve"][..], &cycle[1..], &cycle, &cycle, &["connector.remove"]];
+    let expected =
+        [&["connector.install", "connector.approve"][..], &cycle[1..], &cycle, &cycle, &["connector.remove"]];
     assert_eq!(actions, expected.concat());
     sound(&host).await?;
     host.stop().await;
@@ -87,7 +96,8 @@ async fn more_permissions_wait_and_the_difference_is_told() -> anyhow::Result<()
     let more = json!([{ "origin": "{{ connection.origin }}", "paths": ["/*"], "methods": ["GET", "DELETE"] }]);
     let greedy = Variant::new("1.1.0").with("/authentication/methods/0/apply/to", more.clone()).with("/egress", more);
     let installed = offer(client, &greedy).await?.expect(201)?.json;
-    let waiting: Vec<&str> = installed["waiting"].as_array().context("waiting")?.iter().filter_map(Value::as_str).collect();
+    let waiting: Vec<&str> =
+        installed["waiting"].as_array().context("waiting")?.iter().filter_map(Value::as_str).collect();
     assert!(waiting.len() == 2 && waiting.iter().all(|line| line.contains("DELETE, GET")), "{waiting:?}");
     let revision = detail(client).await?["revision"].take();
     let body = json!({ "force": true });
@@ -98,7 +108,10 @@ async fn more_permissions_wait_and_the_difference_is_told() -> anyhow::Result<()
         let permissions = connector["versions"][version]["permissions"].as_array().cloned().unwrap_or_default();
         permissions.iter().map(|p| p["granted"] == true).collect()
     };
-    assert_eq!((&connector["versions"][0]["state"], granted(0), granted(1)), (&json!("waiting"), vec![false; 2], vec![true; 2]));
+    assert_eq!(
+        (&connector["versions"][0]["state"], granted(0), granted(1)),
+        (&json!("waiting"), vec![false; 2], vec![true; 2])
+    );
     // What another version was granted, this one need not ask for again.
     client.post(&format!("/connectors/{NAME}/1.1.0/approve"), &json!({ "permissions": waiting })).await?.expect(200)?;
     let same = greedy.with("/version", json!("1.2.0"));

@@ -197,8 +197,7 @@ impl Trial {
 
     fn warnings(&self) -> Vec<Warning> {
         let falls_short = |o: &&Outcome| {
-            matches!(o.status, CheckStatus::Failed | CheckStatus::Warning)
-                && !o.is_essential()
+            matches!(o.status, CheckStatus::Failed | CheckStatus::Warning) && !o.is_essential()
                 || o.status == CheckStatus::Warning
         };
         let warn = |o: &Outcome| Warning {

@@ -202,20 +202,13 @@ impl ConnectorDetail {
 }
 
 impl VersionJson {
-    pub(super) fn new(
-        state: &ApiState,
-        connector: &Installed,
-        version: &Version,
-        connections: &Connections,
-    ) -> Self {
+    pub(super) fn new(state: &ApiState, connector: &Installed, version: &Version, connections: &Connections) -> Self {
         let pinned_by = connections.iter().filter(|(id, (_, pin))| {
             pin.as_deref() == Some(version.version.as_str())
                 && state.connectors.of(**id, &connector.technology).is_some_and(|c| c.digest == version.digest)
         });
-        let permission = |text: &String| PermissionJson {
-            permission: text.clone(),
-            granted: connector.granted.contains(text),
-        };
+        let permission =
+            |text: &String| PermissionJson { permission: text.clone(), granted: connector.granted.contains(text) };
         Self {
             version: version.version.clone(),
             title: version.title.clone(),
@@ -239,7 +232,8 @@ impl VersionJson {
     }
 }
 
-fn state_of(connector: &Installed, version: &Version) -> &'static str {
+/// How a version stands, for programs.
+pub(in crate::api) fn state_of(connector: &Installed, version: &Version) -> &'static str {
     let number = &version.version;
     if connector.active_version() == Some(number) {
         "active"

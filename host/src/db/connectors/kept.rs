@@ -53,7 +53,8 @@ impl Db {
     /// Connections for which a configuration of a version is kept.
     pub async fn kept_for(&self, technology: &Technology, version: &str) -> Result<Vec<ConnectionId>, DbError> {
         let (technology, version) = (technology.clone(), version.to_owned());
-        self.read("look for kept configurations", move |rows: &ReadRows| Ok(kept_for(rows, &technology, &version)?)).await
+        self.read("look for kept configurations", move |rows: &ReadRows| Ok(kept_for(rows, &technology, &version)?))
+            .await
     }
 }
 
@@ -79,7 +80,12 @@ pub(in crate::db) fn keep(rows: &mut WriteRows<'_>, connection: &Connection) -> 
 }
 
 /// Secrets that were replaced are also those that are kept, where they are the same: the platform takes the old ones no more.
-pub(in crate::db) fn replaced(rows: &mut WriteRows<'_>, connection: u128, was: &Sealed, new: &Sealed) -> Result<(), Fault> {
+pub(in crate::db) fn replaced(
+    rows: &mut WriteRows<'_>,
+    connection: u128,
+    was: &Sealed,
+    new: &Sealed,
+) -> Result<(), Fault> {
     for (version, mut row) in of_connection(rows, connection)? {
         if row.secrets == *was {
             row.secrets = new.clone();
@@ -158,7 +164,8 @@ pub(super) fn bring_back(
         );
         return Ok(tell(rows, None, "connector.restore", name, message, now)?);
     }
-    let config: Value = serde_json::from_str(&kept.config).map_err(|_| Fault::Broken("a kept configuration is no JSON"))?;
+    let config: Value =
+        serde_json::from_str(&kept.config).map_err(|_| Fault::Broken("a kept configuration is no JSON"))?;
     let noted = vec![Noted::new(id, What::Configured(connections::fields_that_differ(&connection.config, &config)))];
     (connection.config, connection.address, connection.host_managed) = (config, kept.address, kept.host_managed);
     connection.revision += 1;

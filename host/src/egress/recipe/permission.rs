@@ -76,7 +76,8 @@ fn of_body(rule: &BodyRule) -> String {
 }
 
 fn of_response(follow: &FromResponse) -> String {
-    let mut text = format!("fetch from hosts that end with {} what stands at {}", listed(&follow.host_suffixes), follow.at);
+    let mut text =
+        format!("fetch from hosts that end with {} what stands at {}", listed(&follow.host_suffixes), follow.at);
     if !follow.header_values.is_empty() {
         text.push_str(&format!(", with headers from {}", listed(&follow.header_values)));
     }

@@ -52,7 +52,10 @@ fn a_version_is_taken_back_at_three_failures_and_twice_the_rate() {
 #[test]
 fn two_generations_stay_ready() {
     let connector = installed(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]);
-    assert_eq!((connector.active_version(), connector.previous.as_slice()), (Some("1.3.0"), &["1.2.0".to_owned(), "1.1.0".into()][..]));
+    assert_eq!(
+        (connector.active_version(), connector.previous.as_slice()),
+        (Some("1.3.0"), &["1.2.0".to_owned(), "1.1.0".into()][..])
+    );
     let mut connector = installed(&["1.0.0", "1.1.0"]);
     connector.promote("1.0.0", None, Tally::default(), at(1));
     assert_eq!(connector.previous, ["1.1.0"], "a version is not its own generation before");
@@ -79,7 +82,10 @@ fn a_canary_serves_the_chosen_and_gives_way_first() {
     let mut connector = installed(&["1.0.0", "1.1.0"]);
     connector.try_out("1.2.0", BTreeSet::from([chosen]));
     assert_eq!(connector.serving(chosen, None), Some("1.2.0"));
-    assert_eq!((connector.serving(other, None), connector.serving(chosen, Some("0.9.0"))), (Some("1.1.0"), Some("0.9.0")));
+    assert_eq!(
+        (connector.serving(other, None), connector.serving(chosen, Some("0.9.0"))),
+        (Some("1.1.0"), Some("0.9.0"))
+    );
     assert_eq!((connector.before(chosen, None), connector.before(other, None)), (Some("1.1.0"), Some("1.0.0")));
     assert_eq!(connector.before(chosen, Some("0.9.0")), None);
     let done = connector.roll_back(None, None, at(1)).expect("rolled back");
