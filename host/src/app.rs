@@ -10,7 +10,13 @@ mod stopped;
 
 pub use stopped::verify;
 
-use std::{fs::File, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use axum::serve::ListenerExt;
@@ -21,8 +27,8 @@ use self::rotation::Rotations;
 use crate::{
     api::{self, ApiState},
     clock::Clock,
-    config::Config,
-    connector::Connectors,
+    config::{self, Config},
+    connector::{CodeCache, Connectors, LimitsOf, Setup},
     db::Db,
     egress::{
         session::{Egress, Surroundings},
@@ -34,6 +40,10 @@ use crate::{
 
 /// Name of the store in the data directory.
 const STORE: &str = "wharfinger.redb";
+
+/// Name of the directory of compiled code in it, and what its key is for.
+const CODE: &str = "code";
+const CODE_KEY: &str = "compiled code 1";
 
 /// How long requests and pages may take to finish when the host goes down.
 const GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +73,10 @@ pub struct Options {
     pub on_first_key: Option<fn(&str)>,
     /// Only these of the bundled connectors, for whoever starts often: compiling them is most of a start. None: all.
     pub bundled: Option<&'static [&'static str]>,
+    /// The program that compiles connectors: one that knows this host's commands. None: this one.
+    pub program: Option<PathBuf>,
+    /// Where machine code is kept, for hosts that share a place. None: in the data directory.
+    pub code: Option<CodeCache>,
 }
 
 impl App {
@@ -82,7 +96,7 @@ impl App {
         let keep = Rotations { db: db.downgrade(), vault: Arc::clone(&vault) };
         let surroundings = Surroundings { clock: options.clock.clone(), keep: Some(Arc::new(keep)) };
         let egress = Egress::within(config.egress.clone(), surroundings)?;
-        let connectors = Connectors::new()?.approving(&config.egress.approved_origins);
+        let connectors = connectors(&config, &options, &vault).await?;
         let parts = registry::Parts {
             db: db.clone(),
             connectors: connectors.clone(),
@@ -175,6 +189,26 @@ impl App {
         self.shutdown().await;
         Ok(())
     }
+}
+
+/// The engine, set up as the operator chose, with no connector in it.
+async fn connectors(config: &Config, options: &Options, vault: &Vault) -> anyhow::Result<Connectors> {
+    let own = options.code.is_none();
+    let code = match &options.code {
+        Some(shared) => shared.clone(),
+        None => CodeCache::open(&config.data_dir.join(CODE), vault.mac_key(CODE_KEY)?)?,
+    };
+    let connectors = Connectors::new(Setup {
+        program: options.program.clone().unwrap_or_else(config::own_program),
+        compile: config.connectors.compile,
+        code: Some(code),
+        limits: LimitsOf { named: config.connectors.limits.clone(), ..LimitsOf::default() },
+        clock: options.clock.clone(),
+    })?;
+    if own {
+        connectors.sweep_code().await;
+    }
+    Ok(connectors.approving(&config.egress.approved_origins))
 }
 
 fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken, tasks: &TaskTracker) {

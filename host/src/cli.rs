@@ -3,6 +3,7 @@
 //! Commands on connections, objects and jobs are clients of the API like any other: they know nothing of the store.
 
 mod api;
+mod compile;
 mod config;
 mod connection;
 mod connector;
@@ -21,7 +22,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError, Flags, environment};
+use crate::{
+    config::{Config, ConfigError, Flags, environment},
+    connector::compile::child::COMMAND as COMPILE,
+};
 
 /// A live, governed inventory of data platforms.
 #[derive(Debug, Parser)]
@@ -58,6 +62,9 @@ enum Command {
     /// Show or check the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// The host's own: a process that compiles one component
+    #[command(name = COMPILE, hide = true)]
+    Compile(compile::CompileArgs),
 }
 
 /// Flags of everything that runs or describes a host.
@@ -132,8 +139,11 @@ impl HostArgs {
 
 /// Carries out a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    if let Command::Config(command) = &cli.command {
-        return config::run(command);
+    match &cli.command {
+        // Before anything is read or started.
+        Command::Compile(args) => return Ok(compile::run(args)),
+        Command::Config(command) => return config::run(command),
+        _ => {}
     }
     crate::memory::share_arenas();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -148,7 +158,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
             Command::Hold(command) => hold::run(command).await,
             Command::Verify(args) => verify::run(args).await,
             Command::Connector(command) => connector::run(command).await,
-            Command::Config(_) => Ok(Exit::Done),
+            Command::Config(_) | Command::Compile(_) => Ok(Exit::Done),
         }
     })
 }

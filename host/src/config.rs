@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
+    connector::{CompileLimits, Limits},
     egress::{
         approval::{ApprovedOrigin, InvalidApproval},
         session::Policy,
@@ -41,6 +42,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// How long what happened is kept.
     pub history: History,
+    /// What connectors may use.
+    pub connectors: ConnectorLimits,
     /// The master key's file, where it is not the data directory's own.
     pub master_key_file: Option<PathBuf>,
     /// A file with the administrator's API key, where none shall be made.
@@ -86,6 +89,15 @@ pub struct Jobs {
 pub struct History {
     /// Days that changes are kept.
     pub keep_days: u32,
+}
+
+/// What connectors may use.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConnectorLimits {
+    /// What compiling one may take.
+    pub compile: CompileLimits,
+    /// What calls may use, by the connector's name; the defaults for all others.
+    pub limits: BTreeMap<String, Limits>,
 }
 
 /// Where commands find the API, and as whom.
@@ -144,10 +156,48 @@ struct File {
     master_key_file: Option<PathBuf>,
     admin_key_file: Option<PathBuf>,
     egress: EgressFile,
-    connectors: ConnectorsFile,
     log: Log,
     jobs: Jobs,
     history: History,
+    connectors: ConnectorsFile,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ConnectorsFile {
+    trusted_keys: Vec<String>,
+    unsigned: Unsigned,
+    compile_seconds: u32,
+    compile_memory_mib: u32,
+    limits: BTreeMap<String, Limits>,
+}
+
+impl Default for ConnectorsFile {
+    fn default() -> Self {
+        Self::from(ConnectorLimits::default())
+    }
+}
+
+impl From<ConnectorLimits> for ConnectorsFile {
+    fn from(of: ConnectorLimits) -> Self {
+        let CompileLimits { compile_seconds, compile_memory_mib } = of.compile;
+        let (trusted_keys, unsigned) = (Vec::new(), Unsigned::default());
+        Self { trusted_keys, unsigned, compile_seconds, compile_memory_mib, limits: of.limits }
+    }
+}
+
+impl TryFrom<ConnectorsFile> for ConnectorLimits {
+    type Error = ConfigError;
+
+    fn try_from(file: ConnectorsFile) -> Result<Self, ConfigError> {
+        let ConnectorsFile { compile_seconds, compile_memory_mib, limits, .. } = file;
+        let compile = CompileLimits { compile_seconds, compile_memory_mib };
+        compile.check().map_err(|why| ConfigError::Value("connectors".into(), why))?;
+        for (name, limits) in &limits {
+            limits.check().map_err(|why| ConfigError::Value(format!("connectors.limits.{name}"), why))?;
+        }
+        Ok(Self { compile, limits })
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -156,13 +206,6 @@ struct EgressFile {
     allow_cidrs: Vec<String>,
     allow_insecure_http: bool,
     approved_origins: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ConnectorsFile {
-    trusted_keys: Vec<String>,
-    unsigned: Unsigned,
 }
 
 /// What flags say; it wins over everything else.
@@ -233,6 +276,13 @@ pub fn environment() -> BTreeMap<String, String> {
         .collect()
 }
 
+/// This program, also where its file was replaced since it was started.
+#[must_use]
+pub fn own_program() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or(running) }
+}
+
 /// A new name for a directory that does not outlive its use.
 #[must_use]
 pub fn temporary_dir(prefix: &str) -> PathBuf {
@@ -251,6 +301,7 @@ impl Config {
             log: Log::default(),
             jobs: Jobs::default(),
             history: History::default(),
+            connectors: ConnectorLimits::default(),
             master_key_file: None,
             admin_key_file: None,
         }
@@ -283,13 +334,14 @@ impl Config {
                 allow_insecure_http: self.egress.allow_insecure_http,
                 approved_origins: self.egress.approved_origins.iter().map(ToString::to_string).collect(),
             },
-            connectors: ConnectorsFile {
-                trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
-                unsigned: self.trust.unsigned,
-            },
             log: self.log.clone(),
             jobs: self.jobs.clone(),
             history: self.history.clone(),
+            connectors: ConnectorsFile {
+                trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
+                unsigned: self.trust.unsigned,
+                ..self.connectors.clone().into()
+            },
         };
         toml::to_string(&file).map_err(|e| ConfigError::Value("configuration".into(), e.to_string()))
     }
@@ -476,6 +528,7 @@ impl TryFrom<File> for Config {
             log: file.log,
             jobs: file.jobs,
             history: file.history,
+            connectors: file.connectors.try_into()?,
             master_key_file: file.master_key_file,
             admin_key_file: file.admin_key_file,
         })
@@ -562,6 +615,30 @@ mod tests {
         let config = RegistryConfig::load(&both).expect("config");
         assert!(!format!("{config:?}").contains("hidden"), "the password is shown to nobody");
         assert!(config.credentials.is_some_and(|(user, password)| user == "ann" && password.as_str() == "hidden"));
+    }
+
+    #[test]
+    fn limits_of_connectors_are_named_bounded_and_shown() {
+        let read = |text: &str| {
+            let file = toml::from_str::<File>(text).map_err(|error| error.to_string())?;
+            Config::try_from(file).map_err(|error| error.to_string())
+        };
+        let text = "[connectors]\ncompile_seconds = 90\n[connectors.limits.large]\nmemory_mib = 512\ntime_factor = 2.5";
+        let config = read(text).expect("config");
+        assert_eq!(config.connectors.compile.compile_seconds, 90);
+        let large = Limits { memory_mib: 512, time_factor: 2.5, ..Limits::default() };
+        assert_eq!(config.connectors.limits.get("large"), Some(&large));
+        assert_eq!(read(&config.show().expect("shown")).expect("read").connectors, config.connectors);
+        for (text, part) in [
+            ("[connectors]\ncompile_second = 1", "compile_second"),
+            ("[connectors.limits.large]\nmemory = 1", "memory"),
+            ("[connectors.limits.large]\nmemory_mib = 9999", "connectors.limits.large: memory_mib must be 16 to 4096"),
+            ("[connectors.limits.large]\ntime_factor = 0.0", "time_factor"),
+            ("[connectors]\ncompile_memory_mib = 1", "compile_memory_mib must be 256"),
+        ] {
+            let error = read(text).map(|_| ()).expect_err(text);
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

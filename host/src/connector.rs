@@ -5,9 +5,13 @@
 
 pub mod audit;
 pub mod bundled;
+mod circuit;
+mod code;
+pub mod compile;
 pub mod descriptor;
 mod engine;
 pub mod error;
+pub mod health;
 mod imports;
 mod instance;
 mod limits;
@@ -21,25 +25,29 @@ mod v0_1;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
 };
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Notify};
 use wasmtime::{
     Store,
     component::{Instance, InstancePre},
 };
 
 use self::{
+    compile::Compiler,
     engine::Guests,
+    health::{Health, Snapshot},
     instance::Work,
     limits::Times,
     state::{Grant, State},
     v0_1::{Expect, Exports, ReadRequest},
 };
 use crate::{
+    clock::Clock,
     egress::{
         approval::ApprovedOrigin,
         session::{Egress, SendError, Session, SessionSpec},
@@ -54,19 +62,54 @@ use crate::{
         path::RemotePath,
     },
 };
+pub use code::CodeCache;
+pub use compile::CompileLimits;
 pub use descriptor::{Descriptor, Registration};
-pub use error::{CallError, ErrorCode};
-pub use limits::Limits;
+pub use error::{CallError, ErrorCode, Stop};
+pub use limits::{Limits, LimitsOf};
 
 /// The engine, and which connector serves what.
 #[derive(Clone)]
 pub struct Connectors {
-    guests: Arc<Guests>,
-    limits: Limits,
+    shop: Arc<Workshop>,
     /// Where secrets may go besides the connections' own origins.
     approved: Arc<[ApprovedOrigin]>,
     /// Replaced as a whole. Calls under way keep the connector they began with.
     serving: Arc<RwLock<Arc<Serving>>>,
+}
+
+/// What connectors are made ready and run with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program that compiles, which is this one.
+    pub program: PathBuf,
+    /// What compiling one may take.
+    pub compile: CompileLimits,
+    /// Where machine code is kept. None: every start compiles.
+    pub code: Option<CodeCache>,
+    /// What guests may use.
+    pub limits: LimitsOf,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Setup {
+    /// Defaults, with this program to compile.
+    #[must_use]
+    pub fn new(program: PathBuf) -> Self {
+        let (compile, limits) = (CompileLimits::default(), LimitsOf::default());
+        Self { program, compile, code: None, limits, clock: Clock::default() }
+    }
+}
+
+/// What components are made into connectors with.
+struct Workshop {
+    guests: Arc<Guests>,
+    limits: LimitsOf,
+    compiler: Compiler,
+    code: Option<CodeCache>,
+    clock: Clock,
+    troubled: Arc<Notify>,
 }
 
 /// Which connector serves what: one value, so that a swap is one step.
@@ -89,6 +132,7 @@ pub struct Connector {
     guests: Arc<Guests>,
     component: InstancePre<State>,
     exports: Arc<Exports>,
+    health: Health,
 }
 
 /// What one call used of the platform.
@@ -134,19 +178,38 @@ pub struct Outcome {
 
 impl Connectors {
     /// The engine, with no connector in it.
-    pub fn new() -> anyhow::Result<Self> {
-        Self::with_limits(Limits::default())
-    }
-
-    /// The engine, with other limits than the default.
-    pub fn with_limits(limits: Limits) -> anyhow::Result<Self> {
-        Ok(Self { guests: Arc::new(Guests::new()?), limits, approved: Arc::default(), serving: Arc::default() })
+    pub fn new(setup: Setup) -> anyhow::Result<Self> {
+        let shop = Workshop {
+            guests: Arc::new(Guests::new(setup.limits.room())?),
+            limits: setup.limits,
+            compiler: Compiler::new(setup.program, setup.compile),
+            code: setup.code,
+            clock: setup.clock,
+            troubled: Arc::default(),
+        };
+        Ok(Self { shop: Arc::new(shop), approved: Arc::default(), serving: Arc::default() })
     }
 
     /// The same with origins that connectors may name besides the connections' own.
     #[must_use]
     pub fn approving(self, approved: &[ApprovedOrigin]) -> Self {
         Self { approved: approved.into(), ..self }
+    }
+
+    /// Removes machine code that other versions of the host left, where nobody else keeps any in the same place.
+    pub async fn sweep_code(&self) {
+        if let Some(code) = self.shop.code.clone() {
+            let compatibility = self.shop.guests.compatibility.clone();
+            // What it cannot do, it tells by itself.
+            let _ = tokio::task::spawn_blocking(move || code.sweep(&compatibility)).await;
+        }
+    }
+
+    /// Rung after each call that counts as a failure of its connector ([`health`]), for the one who judges versions by
+    /// them. One ring may stand for several failures.
+    #[must_use]
+    pub fn troubled(&self) -> &Notify {
+        &self.shop.troubled
     }
 
     /// Loads the components inside the binary: all, or only those of these names.
@@ -166,7 +229,7 @@ impl Connectors {
 
     /// Makes a component ready to be asked what it is, whatever it names and whether or not that is approved here.
     pub async fn describe(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
-        loader::load(&self.guests, self.limits, bytes).await.map(Arc::new)
+        loader::load(&self.shop, bytes).await.map(Arc::new)
     }
 
     /// Makes a component ready, and lets it serve its technology in the place of whatever does.
@@ -218,6 +281,12 @@ impl Connector {
     #[must_use]
     pub fn label(&self) -> String {
         self.label.to_string()
+    }
+
+    /// How its calls have fared since the host started.
+    #[must_use]
+    pub fn health(&self) -> Snapshot {
+        self.health.snapshot()
     }
 
     /// The way out of a registered connection.
@@ -401,8 +470,18 @@ impl Connector {
         R: Send + 'static,
         F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R> + Send + 'static,
     {
+        let pass = match self.health.admit(session.connection()) {
+            Ok(pass) => pass,
+            Err(error) => return (Err(error), Usage::default()),
+        };
         let grant = Grant { session: Some(session.clone()), label: self.label.clone(), io: Handle::current() };
-        instance::call(&self.guests, &self.component, times.scaled(self.limits), grant, work).await
+        let times = times.scaled(&self.limits);
+        let called = instance::call(&self.guests, &self.component, self.limits, times, grant, work).await;
+        if let Some(spent) = &called.spent {
+            pass.done(called.result.as_ref().err(), spent);
+        }
+        let usage = called.usage();
+        (called.result, usage)
     }
 
     /// The configuration as guests get it: without secrets, with the bare host name, and with the origin beside it.
@@ -412,6 +491,22 @@ impl Connector {
             fields.insert("origin".into(), Value::String(session.address().to_string()));
         }
         config.to_string()
+    }
+}
+
+#[cfg(test)]
+impl Workshop {
+    /// One that compiles in this process: the tests of this crate have no program that could.
+    fn for_tests() -> Self {
+        let limits = LimitsOf::default();
+        Self {
+            guests: Arc::new(Guests::new(limits.room()).expect("engine")),
+            limits,
+            compiler: Compiler::here(),
+            code: None,
+            clock: Clock::default(),
+            troubled: Arc::default(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod checks;
 mod keeper;
 mod rollout;
 mod serving;
+mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +33,7 @@ use crate::{
     egress::{session::Egress, vault::Vault},
     model::{
         connection::Actor,
-        connector::{Installed, Origin, RolledBack, Tally, Version},
+        connector::{Installed, Origin, RolledBack, Version},
         name::Technology,
         signature::Trust,
     },
@@ -118,6 +119,7 @@ impl Registry {
             tasks.spawn(keeper::run(self.clone(), waiting, shutdown.clone()));
         }
         tasks.spawn(rollout::run(self.clone(), shutdown.clone()));
+        tasks.spawn(watch::run(self.clone(), shutdown.clone()));
     }
 
     /// Installs a component: who vouches for it (in it, or in `detached` beside it), audit, compile, describe, and then
@@ -231,11 +233,6 @@ impl Registry {
             at: self.now(),
             taken_back: None,
         }
-    }
-
-    /// How a version did lately.
-    fn tally(&self, _connector: &Installed, _version: &str) -> Tally {
-        Tally::default()
     }
 }
 

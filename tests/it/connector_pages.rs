@@ -101,7 +101,7 @@ async fn a_version_goes_from_a_file_to_serving_and_back() -> anyhow::Result<()> 
     leads(&decide(&browser, &approve, &[]).await?, &format!("{ONE}?done=approved&version=1.0.0"));
     leads(&decide(&browser, &format!("{ONE}/1%2E0%2E0/activate"), &[("scope", "all")]).await?, ONE);
     let page = settled(&browser).await?;
-    assert!(row(&page, "1.0.0")?.contains("Active") && page.text.contains("Serving"), "{}", page.text);
+    assert!(row(&page, "1.0.0")?.contains("Active") && page.text.contains("Healthy"), "{}", page.text);
 
     // The next one is signed, and tried out by one of two connections.
     host.client().register(&payload("One", "Versions", 1)).await?;

@@ -18,6 +18,7 @@ use wharfinger_simulators::unity_catalog::{
     generate::{Names, Shape},
     model::Metastore,
 };
+use wharfinger_tests::host::setup;
 
 /// The component with a way to a simulator.
 struct Rig {
@@ -36,7 +37,7 @@ struct Delivered {
 
 impl Rig {
     async fn new(payload: &Value) -> Result<Self> {
-        let connectors = Connectors::new()?;
+        let connectors = Connectors::new(setup()?)?;
         connectors.load_bundled(None).await?;
         let connector = connectors.by_technology(&"Databricks".parse()?).context("it is bundled")?;
         let mut connection = payload["connection"].clone();

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use serde_json::{Value, json};
 use wharfinger::{
-    connector::{CallError, Connector, Connectors, ErrorCode, Limits, Outcome, error::LoadError},
+    connector::{CallError, Connector, Connectors, ErrorCode, Limits, LimitsOf, Outcome, Setup, error::LoadError},
     egress::session::{Egress, Policy, Session},
     model::{
         object::Kind,
@@ -17,7 +17,7 @@ use wharfinger::{
         path::RemotePath,
     },
 };
-use wharfinger_tests::guests;
+use wharfinger_tests::{guests, host::setup};
 
 /// A loaded guest and a way out for it, to an address at which nobody listens.
 struct Guest {
@@ -28,7 +28,8 @@ struct Guest {
 
 async fn load(path: &str, limits: Limits) -> anyhow::Result<Result<Arc<Connector>, LoadError>> {
     let bytes = std::fs::read(path).with_context(|| format!("read {path}"))?;
-    Ok(Connectors::with_limits(limits)?.load(&bytes).await)
+    let limits = LimitsOf { others: limits, ..LimitsOf::default() };
+    Ok(Connectors::new(Setup { limits, ..setup()? })?.load(&bytes).await)
 }
 
 impl Guest {
@@ -100,7 +101,7 @@ fn every_guest_has_a_test() {
 
 #[tokio::test]
 async fn loops_end_with_their_computing_time() -> anyhow::Result<()> {
-    let guest = Guest::with_limits(guests::LOOPS, Limits { time_factor: 0.1 }).await?;
+    let guest = Guest::with_limits(guests::LOOPS, Limits { time_factor: 0.1, ..Limits::default() }).await?;
     let started = Instant::now();
     stopped(guest.check().await);
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
@@ -109,7 +110,7 @@ async fn loops_end_with_their_computing_time() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn many_loops_delay_nobody_else() -> anyhow::Result<()> {
-    let guest = Arc::new(Guest::with_limits(guests::LOOPS, Limits { time_factor: 0.1 }).await?);
+    let guest = Arc::new(Guest::with_limits(guests::LOOPS, Limits { time_factor: 0.1, ..Limits::default() }).await?);
     let mut loops = tokio::task::JoinSet::new();
     for _ in 0..8 {
         let guest = guest.clone();
@@ -127,7 +128,7 @@ async fn many_loops_delay_nobody_else() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn hangs_end_with_the_wall_clock() -> anyhow::Result<()> {
-    let guest = Guest::with_limits(guests::HANGS, Limits { time_factor: 0.01 }).await?;
+    let guest = Guest::with_limits(guests::HANGS, Limits { time_factor: 0.01, ..Limits::default() }).await?;
     failed(guest.check().await, ErrorCode::TimedOut, "took longer than 600ms");
     Ok(())
 }

@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("connector", &["egress", "model", "clock"]),
     ("jobs", &["connector", "db", "egress", "model", "clock"]),
     ("api", &["connector", "db", "egress", "model", "clock", "config"]),
-    ("config", &["model", "egress"]),
+    ("config", &["model", "egress", "connector"]),
     ("telemetry", &["config"]),
 ];
 

@@ -9,6 +9,8 @@ use wharfinger::{
     app::{App, Options},
     clock::Clock,
     config::Config,
+    connector::{CodeCache, Setup},
+    egress::vault::Vault,
     model::{
         id::{ObjectId, PrincipalId},
         principal::{Permission, Principal},
@@ -61,6 +63,30 @@ impl Drop for TempDir {
     }
 }
 
+/// The program that compiles connectors for a host in a test's process: the host's binary, built beside the tests.
+pub fn program() -> anyhow::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    // Tests lie one level below the binaries.
+    let host = this.ancestors().skip(1).take(2).map(|dir| dir.join("host")).find(|file| file.is_file());
+    host.with_context(|| format!("the binary `host` is not built beside {}", this.display()))
+}
+
+/// Machine code that all test hosts share: each component is compiled once, and not by every test again.
+pub fn code() -> anyhow::Result<CodeCache> {
+    let dir = program()?.with_file_name("test-code");
+    CodeCache::open(&dir, Vault::new(&[0x7e; 32]).mac_key("tests")?)
+}
+
+/// What test hosts are started with.
+pub fn options() -> anyhow::Result<Options> {
+    Ok(Options { program: Some(program()?), code: Some(code()?), ..Options::default() })
+}
+
+/// What connectors are made ready and run with where there is no host around them.
+pub fn setup() -> anyhow::Result<Setup> {
+    Ok(Setup { code: Some(code()?), ..Setup::new(program()?) })
+}
+
 /// A configuration for a host in `dir` that may reach simulators on loopback.
 pub fn config_in(dir: &Path) -> anyhow::Result<Config> {
     let key = dir.join("admin.key");
@@ -100,7 +126,7 @@ impl TestHost {
         clock: Clock,
         bundled: Option<&'static [&'static str]>,
     ) -> anyhow::Result<Self> {
-        let options = Options { clock: clock.clone(), bundled, ..Options::default() };
+        let options = Options { clock: clock.clone(), bundled, ..self::options()? };
         let app = App::start(config.clone(), options).await;
         let app = app.context("start the host")?;
         let client = Client::new(format!("http://{}", app.addr()), Some(ADMIN_KEY.into()));

@@ -3,9 +3,14 @@
 //! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run.
 //! The epoch ticks on an operating system thread, because a task of a busy runtime could come too late.
 
-use std::{sync::Arc, thread};
+use std::{
+    hash::{Hash as _, Hasher},
+    sync::Arc,
+    thread,
+};
 
 use anyhow::Context;
+use ring::digest;
 use tokio::{runtime::Runtime, sync::Semaphore};
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -13,7 +18,7 @@ use wasmtime::{
 };
 
 use super::{
-    limits::{MAX_CALLS, MAX_MEMORY, MAX_TABLE_ELEMENTS, TICK},
+    limits::{MAX_CALLS, TICK},
     state::State,
     v0_1,
 };
@@ -21,9 +26,30 @@ use super::{
 /// Threads that guests share.
 const GUEST_THREADS: usize = 2;
 
-/// Where guests are compiled and run.
+/// How compiled code finds the memories of instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Each has the address space that it may grow to, and pages beyond it that nobody may touch.
+    Reserved,
+    /// Where the system refuses that much address space: each access is checked in code.
+    Checked,
+}
+
+/// The most that any guest may have: room for it is set aside when the engine starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes of one memory.
+    pub(super) memory: usize,
+    /// Elements of one table.
+    pub(super) table_elements: usize,
+}
+
+/// Where guests run.
 pub(super) struct Guests {
     pub(super) engine: Engine,
+    pub(super) layout: Layout,
+    /// Tells the settings of the engine, as far as compiled code depends on them, from all others.
+    pub(super) compatibility: String,
     pub(super) linker: Linker<State>,
     pub(super) permits: Arc<Semaphore>,
     /// None only while it is dropped.
@@ -31,8 +57,8 @@ pub(super) struct Guests {
 }
 
 impl Guests {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        let engine = engine()?;
+    pub(super) fn new(room: Room) -> anyhow::Result<Self> {
+        let (engine, layout) = engine(room)?;
         tick(&engine)?;
         let linker = linker(&engine)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,7 +67,9 @@ impl Guests {
             .enable_time()
             .build()
             .context("start the threads of the guests")?;
-        Ok(Self { engine, linker, permits: Arc::new(Semaphore::new(MAX_CALLS as usize)), runtime: Some(runtime) })
+        let permits = Arc::new(Semaphore::new(MAX_CALLS as usize));
+        let compatibility = compatibility(&engine);
+        Ok(Self { engine, layout, compatibility, linker, permits, runtime: Some(runtime) })
     }
 
     /// The runtime that guests run on.
@@ -60,39 +88,42 @@ impl Drop for Guests {
 }
 
 /// An engine with a pool of instances; where the system refuses the address space for it, one without.
-fn engine() -> anyhow::Result<Engine> {
-    let mut config = config();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-    match Engine::new(&config) {
-        Ok(engine) => Ok(engine),
+fn engine(room: Room) -> anyhow::Result<(Engine, Layout)> {
+    let mut pooled = config(Layout::Reserved);
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(room)));
+    match Engine::new(&pooled) {
+        Ok(engine) => Ok((engine, Layout::Reserved)),
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
                 "the address space for a pool of instances was refused: each is allocated by itself, which is slower"
             );
-            Engine::new(&on_demand()).map_err(|error| failed("start the WebAssembly engine", &error))
+            Ok((compiling(Layout::Checked)?, Layout::Checked))
         }
     }
 }
 
-fn on_demand() -> Config {
-    let mut config = config();
+/// An engine without a pool, whose code runs in any engine of the same layout.
+pub(super) fn compiling(layout: Layout) -> anyhow::Result<Engine> {
+    let mut config = config(layout);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-    // Without the room for it, memories are checked in code instead of by guard pages.
-    config.memory_reservation(0).memory_guard_size(64 << 10).memory_may_move(true);
-    config
+    Engine::new(&config).map_err(|error| failed("start the WebAssembly engine", &error))
 }
 
-fn config() -> Config {
+/// Everything that compiled code depends on.
+fn config(layout: Layout) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     config.wasm_component_model(true);
     // Shared memories would escape the limiter.
     config.shared_memory(false);
+    if layout == Layout::Checked {
+        config.memory_reservation(0).memory_guard_size(64 << 10).memory_may_move(true);
+    }
     config
 }
 
-fn pool() -> PoolingAllocationConfig {
+fn pool(room: Room) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     // A component made from several languages' parts has several core modules, but few of them own a memory.
     pool.total_component_instances(MAX_CALLS)
@@ -100,9 +131,27 @@ fn pool() -> PoolingAllocationConfig {
         .total_memories(MAX_CALLS * 2)
         .total_tables(MAX_CALLS * 8)
         .total_stacks(MAX_CALLS * 2)
-        .max_memory_size(MAX_MEMORY)
-        .table_elements(MAX_TABLE_ELEMENTS);
+        .max_memory_size(room.memory)
+        .table_elements(room.table_elements);
     pool
+}
+
+/// A text that is the same for two engines only where compiled code fits both.
+pub(super) fn compatibility(engine: &Engine) -> String {
+    struct Sha(digest::Context);
+    impl Hasher for Sha {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+
+        fn finish(&self) -> u64 {
+            // Asked by nobody: what was written is read below.
+            0
+        }
+    }
+    let mut sha = Sha(digest::Context::new(&digest::SHA256));
+    engine.precompile_compatibility_hash().hash(&mut sha);
+    sha.0.finish().as_ref()[..16].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Counts time for the guests as long as the engine lives.
@@ -140,14 +189,21 @@ fn failed(what: &str, error: &wasmtime::Error) -> anyhow::Error {
 mod tests {
     use super::*;
 
+    const ROOM: Room = Room { memory: 256 << 20, table_elements: 100_000 };
+
     #[test]
-    fn an_engine_without_pool_works() {
-        assert!(Engine::new(&on_demand()).is_ok());
+    fn code_compiled_elsewhere_fits_an_engine_of_its_layout_and_no_other() {
+        let (engine, layout) = engine(ROOM).expect("engine");
+        assert_eq!(layout, Layout::Reserved, "this machine has the address space");
+        let compiled_for = |layout| compatibility(&compiling(layout).expect("engine"));
+        assert_eq!(compatibility(&engine), compiled_for(Layout::Reserved));
+        assert_ne!(compatibility(&engine), compiled_for(Layout::Checked));
+        assert_eq!(compiled_for(Layout::Checked), compiled_for(Layout::Checked));
     }
 
     #[test]
     fn the_clock_stops_with_the_engine() {
-        let engine = engine().expect("engine");
+        let (engine, _) = engine(ROOM).expect("engine");
         tick(&engine).expect("clock");
         let weak = engine.weak();
         drop(engine);

@@ -7,7 +7,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::{
     imports::log::is_steering,
-    limits::{MAX_MESSAGE, Times},
+    limits::{MAX_MESSAGE, Refused, Times, size},
     state::State,
 };
 
@@ -18,14 +18,15 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct LoadError {
-    /// Machine-readable: `not-a-component`, `forbidden-import`, `invalid-descriptor`, `missing-export`, `too-large`, …
+    /// Machine-readable: `not-a-component`, `forbidden-import`, `invalid-descriptor`, `missing-export`, `too-large`,
+    /// `compile-timeout`, `compile-memory`, `compile-failed`, `nondeterministic-describe`, …
     pub code: &'static str,
     /// What is wrong and what to do.
     pub message: String,
 }
 
 /// The codes of the contract. One that nobody knows is [`ErrorCode::Internal`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
     /// The configuration cannot work.
     InvalidConfig,
@@ -143,6 +144,62 @@ pub(super) enum Ended {
     Trapped(wasmtime::Error),
 }
 
+/// What ended a call in its midst, as counters name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stop {
+    /// The wall clock.
+    Late,
+    /// Its computing time.
+    Computing,
+    /// Memory that was refused.
+    Memory,
+    /// Table elements that were refused.
+    Tables,
+    /// More handed over than is taken.
+    Handover,
+    /// Too many things of the host held.
+    Resources,
+    /// It ended itself.
+    Exit,
+    /// It panicked, or aborted.
+    Unreachable,
+    /// It nested too deeply.
+    Stack,
+    /// It reached beyond its memory or its tables.
+    OutOfBounds,
+    /// Something else that WebAssembly forbids.
+    Other,
+}
+
+impl Stop {
+    /// The name of its counter.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Computing => "computing",
+            Self::Memory => "memory",
+            Self::Tables => "tables",
+            Self::Handover => "handover",
+            Self::Resources => "resources",
+            Self::Exit => "exit",
+            Self::Unreachable => "unreachable",
+            Self::Stack => "stack",
+            Self::OutOfBounds => "out-of-bounds",
+            Self::Other => "other",
+        }
+    }
+
+    fn of(trap: Trap) -> Self {
+        match trap {
+            Trap::UnreachableCodeReached => Self::Unreachable,
+            Trap::StackOverflow => Self::Stack,
+            Trap::MemoryOutOfBounds | Trap::TableOutOfBounds => Self::OutOfBounds,
+            _ => Self::Other,
+        }
+    }
+}
+
 impl CallError {
     /// A failure with nothing but a message.
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
@@ -165,40 +222,53 @@ impl CallError {
     }
 
     /// Says what ended a call. A guest that was refused memory dies of something else, so the limiter is asked first.
-    pub(super) fn ended(ended: &Ended, times: &Times, state: &State) -> Self {
+    pub(super) fn ended(ended: &Ended, times: &Times, state: &State) -> (Self, Stop) {
         let name = times.name;
         let error = match ended {
             Ended::Late => {
                 let message = format!("{name} took longer than {:?}", times.wall);
-                return Self::new(ErrorCode::TimedOut, message);
+                return (Self::new(ErrorCode::TimedOut, message), Stop::Late);
             }
             Ended::Trapped(error) => error,
         };
-        let found = |code, message| Self { detail: last_words(state), ..Self::new(code, message) };
+        let found = |code, message, stop| (Self { detail: last_words(state), ..Self::new(code, message) }, stop);
         if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
             let message = format!("{name} computed for more than {:?}", times.cpu);
-            return found(ErrorCode::BudgetExhausted, message);
+            return found(ErrorCode::BudgetExhausted, message, Stop::Computing);
         }
-        if let Some(denied) = state.limiter.denied() {
-            return found(ErrorCode::BudgetExhausted, format!("{name} ran out of {denied}"));
+        if let (Some(denied), Some(refused)) = (state.limiter.denied(), state.limiter.refused()) {
+            let stop = match refused {
+                Refused::Memory => Stop::Memory,
+                Refused::Tables => Stop::Tables,
+            };
+            return found(ErrorCode::BudgetExhausted, format!("{name} ran out of {denied}"), stop);
         }
         if let Some(exit) = error.downcast_ref::<I32Exit>() {
-            return found(ErrorCode::Trapped, format!("the component ended itself in {name} with status {}", exit.0));
+            let message = format!("the component ended itself in {name} with status {}", exit.0);
+            return found(ErrorCode::Trapped, message, Stop::Exit);
         }
         let text = format!("{error:#}");
         // The error of the exhausted fuel has a private type.
         if text.contains("fuel allocated for hostcalls") {
-            let message = format!("{name} handed over more than 16 MiB at once; smaller pages would help");
-            return found(ErrorCode::TooLarge, message);
+            let most = size(state.limits.handover());
+            let message = format!("{name} handed over more than {most} at once; smaller pages would help");
+            return found(ErrorCode::TooLarge, message, Stop::Handover);
         }
         if error.downcast_ref::<wasmtime::component::ResourceTableError>().is_some() {
-            return found(ErrorCode::BudgetExhausted, format!("{name} held too many things of the host at once"));
+            let most = state.limits.resources;
+            let message = format!("{name} held too many things of the host at once: it may hold {most}");
+            return found(ErrorCode::BudgetExhausted, message, Stop::Resources);
         }
-        let message = match error.downcast_ref::<Trap>() {
-            Some(trap) => format!("the component trapped in {name}: {trap}"),
-            None => format!("the component failed in {name}: {}", clean(error.to_string(), MAX_MESSAGE)),
-        };
-        found(ErrorCode::Trapped, message)
+        match error.downcast_ref::<Trap>() {
+            Some(trap) => {
+                let message = format!("the component trapped in {name}: {trap}");
+                found(ErrorCode::Trapped, message, Stop::of(*trap))
+            }
+            None => {
+                let message = format!("the component failed in {name}: {}", clean(error.to_string(), MAX_MESSAGE));
+                found(ErrorCode::Trapped, message, Stop::Other)
+            }
+        }
     }
 }
 

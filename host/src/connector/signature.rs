@@ -37,6 +37,9 @@ const MAX_SIGNATURES: usize = 16;
 /// Longest text of detached signatures: as many as are looked at, with room between them.
 const MAX_DETACHED: usize = 4096;
 
+/// What every component begins with.
+const MAGIC: &[u8] = b"\0asm";
+
 /// What the signed text begins with, so that no signature made for something else passes for one of these.
 const DOMAIN: &[u8] = b"wharfinger connector signature v1\0";
 
@@ -147,6 +150,10 @@ fn message(hashed: Context) -> Vec<u8> {
 /// The signatures at the end, each with how many bytes it covers, in the order in which they were made.
 fn embedded(bytes: &[u8]) -> Result<Vec<(usize, Record)>, InvalidSignature> {
     let mut found = Vec::new();
+    // What is no WebAssembly at all is told so by whoever reads it next.
+    if !bytes.starts_with(MAGIC) {
+        return Ok(found);
+    }
     if bytes.len() < HEADER {
         return Err(InvalidSignature::Sections(bytes.len()));
     }

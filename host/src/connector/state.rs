@@ -3,7 +3,10 @@
 //! The WASI interfaces are there because the standard library of a language links them whatever its code does; none of
 //! them leads anywhere: no directory, socket, environment or argument, and output goes into a small buffer.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
 
 use tokio::{runtime::Handle, sync::Semaphore};
 use wasmtime::component::ResourceTable;
@@ -12,7 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
 use super::{
     Usage,
     imports::log::LogQuota,
-    limits::{Limiter, MAX_OUTPUT, MAX_RANDOM, MAX_RESOURCES, MAX_UNFETCHED},
+    limits::{Limiter, Limits, MAX_OUTPUT, MAX_UNFETCHED},
 };
 use crate::egress::session::{Budget, Session};
 
@@ -28,6 +31,7 @@ pub(super) struct Grant {
 
 /// The data of one store.
 pub(super) struct State {
+    pub(super) limits: Limits,
     pub(super) limiter: Limiter,
     pub(super) table: ResourceTable,
     pub(super) grant: Grant,
@@ -39,12 +43,36 @@ pub(super) struct State {
     pub(super) unfetched: Arc<Semaphore>,
     /// Ticks of the epoch in which the guest computed.
     pub(super) ticks: u64,
+    /// Time for which the guest waited for the platform.
+    pub(super) waited: Waited,
     output: MemoryOutputPipe,
     wasi: WasiCtx,
 }
 
+/// Waiting in host calls, one after another. One that the guest's end cuts off counts up to there.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    done: Duration,
+    since: Option<Instant>,
+}
+
+impl Waited {
+    pub(super) fn begin(&mut self) {
+        self.since = Some(Instant::now());
+    }
+
+    pub(super) fn end(&mut self) {
+        self.done = self.total();
+        self.since = None;
+    }
+
+    pub(super) fn total(&self) -> Duration {
+        self.done + self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
 impl State {
-    pub(super) fn new(grant: Grant, budget: Arc<Budget>) -> Self {
+    pub(super) fn new(limits: Limits, grant: Grant, budget: Arc<Budget>) -> Self {
         let output = MemoryOutputPipe::new(MAX_OUTPUT);
         let wasi = WasiCtx::builder()
             .stdout(output.clone())
@@ -52,12 +80,13 @@ impl State {
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
-            .max_random_size(MAX_RANDOM)
+            .max_random_size(u64::from(limits.random_kib) * 1024)
             .build();
         let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
+        table.set_max_capacity(limits.resources as usize);
         Self {
-            limiter: Limiter::new(),
+            limits,
+            limiter: Limiter::new(&limits),
             table,
             grant,
             budget,
@@ -65,6 +94,7 @@ impl State {
             transfers: 0,
             unfetched: Arc::new(Semaphore::new(MAX_UNFETCHED)),
             ticks: 0,
+            waited: Waited::default(),
             output,
             wasi,
         }

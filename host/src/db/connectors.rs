@@ -240,7 +240,13 @@ impl Db {
 
     /// The last step of a change of version: it serves from now on whom it was meant for. False where the change is over,
     /// because somebody rolled back or a version was taken back meanwhile.
-    pub async fn promote(&self, name: &str, revision: u64, before: Tally, now: Timestamp) -> Result<bool, DbError> {
+    pub async fn promote(
+        &self,
+        name: &str,
+        revision: u64,
+        before: Option<Tally>,
+        now: Timestamp,
+    ) -> Result<bool, DbError> {
         let name = name.to_owned();
         self.write("activate a connector", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
@@ -279,7 +285,9 @@ impl Db {
             if !is_due || found.taken_back.is_some() || !connector.waiting(&found).is_empty() {
                 return Ok(false);
             }
-            take_over(rows, &mut connector, &version, None, Tally::default(), now)?;
+            // Of a host that has just started nobody knows how the one before did.
+            let before = connector.active.as_ref().map(|_| Tally::default());
+            take_over(rows, &mut connector, &version, None, before, now)?;
             let message = format!("{name} {version}, which came with the host, is active");
             tell(rows, None, "connector.activate", &name, message, now)?;
             Ok::<_, Stop<DbError>>(true)
@@ -546,7 +554,7 @@ fn take_over(
     connector: &mut Installed,
     version: &str,
     by: Option<Actor>,
-    before: Tally,
+    before: Option<Tally>,
     now: Timestamp,
 ) -> Result<(), Fault> {
     let was = connector.active_version().map(str::to_owned);

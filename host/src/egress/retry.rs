@@ -141,6 +141,7 @@ mod tests {
             retries: AtomicU32::new(retries),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
             named: Default::default(),
         };
         let pacing = Pacing { base: Duration::from_millis(1), cap: Duration::from_millis(1) };

@@ -89,8 +89,9 @@ struct Shared {
     attempts: TaskTracker,
     /// Whose turn it is to spend the stored secrets of a connection.
     turns: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
-    /// The sessions that somebody uses, with the revision of their connection.
-    sessions: Mutex<HashMap<ConnectionId, (u64, Weak<Session>)>>,
+    /// The sessions that somebody uses. A connection has several where its connector was replaced by one that
+    /// authenticates in another way, or reaches other places, while calls of the old one were under way.
+    sessions: Mutex<HashMap<ConnectionId, Vec<(Kin, Weak<Session>)>>>,
 }
 
 /// Requests of one connection that are under way at the same time.
@@ -99,7 +100,8 @@ pub(super) const IN_FLIGHT: usize = 8;
 /// What a session is made from.
 #[derive(Clone, Debug)]
 pub struct SessionSpec {
-    /// A registered connection and its revision: its operations share one session, which a new revision replaces.
+    /// A registered connection and its revision: its operations share one session, which a new revision replaces, and so
+    /// does a connector with another recipe or reach.
     /// None for a payload that is only tested.
     pub connection: Option<(ConnectionId, u64)>,
     /// The registered connection whose stored secret is replaced when the platform replaces the one used here. None for
@@ -119,8 +121,18 @@ pub struct SessionSpec {
     pub reach: Vec<Target>,
 }
 
+/// What two operations on a connection must agree on to share a session.
+#[derive(PartialEq)]
+struct Kin {
+    revision: u64,
+    config: Value,
+    recipe: Recipe,
+    reach: Vec<Target>,
+}
+
 /// One connection's way out. Dropped with its last operation, together with its grants.
 pub struct Session {
+    connection: Option<ConnectionId>,
     address: Address,
     places: Places,
     /// What the connector declared.
@@ -147,6 +159,8 @@ pub struct Budget {
     pub requests: std::sync::atomic::AtomicU64,
     /// Bytes of answers, as they came over the wire after decompression.
     pub bytes: std::sync::atomic::AtomicU64,
+    /// Requests that were refused before anything was sent.
+    pub denied: std::sync::atomic::AtomicU64,
     /// Addresses that answers named.
     pub named: Named,
 }
@@ -166,6 +180,7 @@ impl Budget {
             retries: OWN_RETRIES.into(),
             requests: 0.into(),
             bytes: 0.into(),
+            denied: 0.into(),
             named: Named::default(),
         }
     }
@@ -268,23 +283,33 @@ impl Egress {
 
     /// The session of a connection: the one that others use already, or a new one.
     pub fn session(&self, spec: SessionSpec) -> Result<Arc<Session>, SendError> {
-        let Some((id, revision)) = spec.connection else { return self.shared.open(spec).map(Arc::new) };
+        let new_permits = || Arc::new(Semaphore::new(IN_FLIGHT));
+        let Some((id, revision)) = spec.connection else { return self.shared.open(spec, new_permits()).map(Arc::new) };
+        let (config, recipe, reach) = (spec.config.clone(), spec.recipe.clone(), spec.reach.clone());
+        let kin = Kin { revision, config, recipe, reach };
         // What is inside is whole between any two statements.
         let mut sessions = self.shared.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = sessions.get(&id).filter(|(known, _)| *known == revision);
-        if let Some(session) = known.and_then(|(_, session)| session.upgrade()) {
+        let known = sessions.get(&id).map_or(&[][..], Vec::as_slice);
+        let alive = |(_, session): &(Kin, Weak<Session>)| session.upgrade();
+        if let Some(session) = known.iter().filter(|(known, _)| *known == kin).find_map(alive) {
             return Ok(session);
         }
-        let session = Arc::new(self.shared.open(spec)?);
-        sessions.retain(|_, (_, session)| session.strong_count() > 0);
-        sessions.insert(id, (revision, Arc::downgrade(&session)));
+        // However many sessions it has for a while, the platform sees no more requests of the connection at a time.
+        let permits = known.iter().find_map(alive).map_or_else(new_permits, |session| Arc::clone(&session.permits));
+        let session = Arc::new(self.shared.open(spec, permits)?);
+        sessions.retain(|_, known| {
+            known.retain(|(_, session)| session.strong_count() > 0);
+            !known.is_empty()
+        });
+        sessions.entry(id).or_default().push((kin, Arc::downgrade(&session)));
         Ok(session)
     }
 }
 
 impl Shared {
-    fn open(&self, spec: SessionSpec) -> Result<Session, SendError> {
-        let told = Told::new(spec.connection.map(|(id, _)| id));
+    fn open(&self, spec: SessionSpec, permits: Arc<Semaphore>) -> Result<Session, SendError> {
+        let connection = spec.connection.map(|(id, _)| id);
+        let told = Told::new(connection);
         let open = || {
             let policy = &self.policy;
             let places = Places::new(&spec.address, &policy.approved_origins, policy.allow_insecure_http)?;
@@ -322,6 +347,7 @@ impl Shared {
         };
         let context = Context::new(places.origin().to_string(), spec.config, spec.secrets, &spec.recipe.lets);
         Ok(Session {
+            connection,
             address: spec.address,
             places,
             reach,
@@ -329,7 +355,7 @@ impl Shared {
             credential: Arc::new(Credential::new(spec.recipe, context, equipment)),
             wire,
             pacing: self.pacing,
-            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            permits,
             told,
         })
     }
@@ -347,6 +373,12 @@ impl Shared {
 }
 
 impl Session {
+    /// The registered connection that it belongs to.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+
     /// Where the connection's requests go.
     #[must_use]
     pub fn address(&self) -> &Address {

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fmt};
 
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf, hmac,
     rand::{SecureRandom, SystemRandom},
 };
 use zeroize::Zeroizing;
@@ -42,6 +43,11 @@ pub struct Vault {
 )]
 pub struct Unsealable;
 
+/// A purpose for which no key could be derived.
+#[derive(Debug, thiserror::Error)]
+#[error("no key could be derived from the master key")]
+pub struct NoKey;
+
 /// Secrets that could not be sealed: the system gave no randomness.
 #[derive(Debug, thiserror::Error)]
 #[error("the credentials could not be sealed: the system's source of randomness failed")]
@@ -52,6 +58,13 @@ impl Vault {
     #[must_use]
     pub fn new(master_key: &[u8; 32]) -> Self {
         Self { master_key: Zeroizing::new(*master_key), random: SystemRandom::new() }
+    }
+
+    /// A key to tell this installation's own files by, for one purpose and no other. It does not lead back to the master
+    /// key.
+    pub fn mac_key(&self, purpose: &str) -> Result<hmac::Key, NoKey> {
+        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, b"wharfinger").extract(self.master_key.as_slice());
+        extracted.expand(&[purpose.as_bytes()], hmac::HMAC_SHA256).map(hmac::Key::from).map_err(|_| NoKey)
     }
 
     /// Seals the secrets of a connection, and of no other.
@@ -120,6 +133,18 @@ mod tests {
         assert_eq!(vault.open(one, &sealed).unwrap(), secrets("canary-4711-canary"));
         assert!(vault.open(other, &sealed).is_err(), "moved to another connection");
         assert!(Vault::new(&[8; 32]).open(one, &sealed).is_err(), "another master key");
+    }
+
+    #[test]
+    fn each_purpose_and_each_installation_has_a_key_of_its_own() {
+        let tag = |master: u8, purpose| {
+            let key = Vault::new(&[master; 32]).mac_key(purpose).unwrap();
+            hmac::sign(&key, b"file").as_ref().to_vec()
+        };
+        assert_eq!(tag(7, "a"), tag(7, "a"));
+        assert_ne!(tag(7, "a"), tag(7, "b"));
+        assert_ne!(tag(7, "a"), tag(8, "a"));
+        assert_ne!(tag(7, "a"), hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &[7; 32]), b"file").as_ref());
     }
 
     #[test]

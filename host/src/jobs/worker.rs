@@ -1,6 +1,6 @@
 //! One attempt at a job, from its claim to its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,12 @@ impl From<ClaimError> for Stopped {
 pub(super) struct Attempt {
     pub(super) context: Context,
     pub(super) claimed: Claimed,
+    /// What the last call was made with.
+    means: Mutex<Arc<Means>>,
+}
+
+/// What a call is made with, from its beginning to its end.
+pub(super) struct Means {
     pub(super) connector: Arc<Connector>,
     pub(super) session: Arc<Session>,
     /// As calls of the connector take it.
@@ -118,16 +124,44 @@ async fn carry_out(attempt: Attempt, shutdown: CancellationToken) -> Result<(), 
     }
 }
 
+impl Attempt {
+    /// What the next call is made with: the connector that serves the connection at this moment. A call under way keeps
+    /// what it began with, so one version of a connector takes over from another between two calls.
+    pub(super) async fn means(&self) -> Result<Arc<Means>, Stopped> {
+        let connector = serving(&self.context, &self.claimed.connection)?;
+        let last = self.means.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if Arc::ptr_eq(&last.connector, &connector) {
+            return Ok(last);
+        }
+        let (_, means) = means(&self.context, connector, self.claimed.connection.id).await?;
+        tracing::info!(from = last.connector.label(), to = means.connector.label(), "another connector takes over");
+        let means = Arc::new(means);
+        *self.means.lock().unwrap_or_else(PoisonError::into_inner) = means.clone();
+        Ok(means)
+    }
+}
+
 /// Finds the connector and opens the connection's way out.
 async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped> {
-    let technology = &claimed.connection.technology;
-    let connector = context.connectors.of(claimed.connection.id, technology).ok_or_else(|| {
-        failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
-    })?;
-    let (connection, session) = session(&context, &connector, claimed.connection.id).await?;
-    let config = guest_config(&connection.config, &connection.options.filter);
+    let connector = serving(&context, &claimed.connection)?;
+    let (connection, means) = means(&context, connector, claimed.connection.id).await?;
     claimed.connection = connection;
-    Ok(Attempt { context, claimed, connector, session, config })
+    Ok(Attempt { context, claimed, means: Mutex::new(Arc::new(means)) })
+}
+
+/// The connector that serves a connection now.
+fn serving(context: &Context, connection: &Connection) -> Result<Arc<Connector>, Stopped> {
+    let technology = &connection.technology;
+    context.connectors.of(connection.id, technology).ok_or_else(|| {
+        failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
+    })
+}
+
+/// The connection as it is stored now, with the configuration that calls take and the way out.
+async fn means(context: &Context, connector: Arc<Connector>, id: ConnectionId) -> Result<(Connection, Means), Stopped> {
+    let (connection, session) = session(context, &connector, id).await?;
+    let config = guest_config(&connection.config, &connection.options.filter);
+    Ok((connection, Means { connector, session, config }))
 }
 
 /// The session, and the connection as it was when its secrets were read: it may have changed since the claim, and

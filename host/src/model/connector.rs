@@ -52,8 +52,9 @@ pub struct Active {
     pub since: Timestamp,
     /// Who chose it; none: the host did, which may also choose a newer one.
     pub by: Option<Actor>,
-    /// How the one before it did, when it took over.
-    pub before: Tally,
+    /// How the one before it did, when it took over: what it is judged by. None: it is what others came back to, or the
+    /// first, and is not taken back by itself.
+    pub before: Option<Tally>,
 }
 
 /// A version that some connections try for the others.
@@ -287,7 +288,7 @@ impl Installed {
     }
 
     /// A version serves everybody. What was active before stays ready.
-    pub fn promote(&mut self, version: &str, by: Option<Actor>, before: Tally, now: Timestamp) {
+    pub fn promote(&mut self, version: &str, by: Option<Actor>, before: Option<Tally>, now: Timestamp) {
         let was = self.active.replace(Active { version: version.to_owned(), since: now, by, before });
         let was = was.map(|active| active.version);
         let earlier = std::mem::take(&mut self.previous);
@@ -319,7 +320,7 @@ impl Installed {
             RolledBack { what: Gave::Canary, from: canary.version, to: active }
         } else if is_meant(&active) && !self.previous.is_empty() {
             let to = self.previous.remove(0);
-            self.active = Some(Active { version: to.clone(), since: now, by, before: Tally::default() });
+            self.active = Some(Active { version: to.clone(), since: now, by, before: None });
             self.canary = None;
             RolledBack { what: Gave::Active, from: active, to }
         } else {

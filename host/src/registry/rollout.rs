@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, future::join_all, stream};
 use tokio_util::sync::CancellationToken;
 
-use super::Registry;
+use super::{Registry, watch::tally};
 use crate::{
     connector::Connector,
     db::DbError,
@@ -103,7 +103,8 @@ impl Registry {
     }
 
     async fn promote(&self, connector: &Installed, rollout: &Rollout) -> Result<(), DbError> {
-        let before = connector.active_version().map(|active| self.tally(connector, active)).unwrap_or_default();
+        let serving = self.parts().connectors.by_technology(&connector.technology);
+        let before = connector.active.as_ref().and(serving).map(|active| tally(&active));
         if self.parts().db.promote(&connector.name, rollout.revision, before, self.now()).await? {
             self.look_again().await;
             tracing::info!(connector = connector.name, version = rollout.version, "the connector serves");

@@ -8,7 +8,7 @@ use wharfinger::{
     app::{App, Options},
     telemetry,
 };
-use wharfinger_tests::host::config_in;
+use wharfinger_tests::host::{config_in, options};
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -24,6 +24,6 @@ async fn main() -> anyhow::Result<()> {
     let mut config = config_in(&args.dir)?;
     config.listen = args.listen;
     telemetry::init(&config.log)?;
-    let options = Options { bundled: Some(&["databricks"]), ..Options::default() };
+    let options = Options { bundled: Some(&["databricks"]), ..options()? };
     App::start(config, options).await.context("start the host")?.run().await
 }

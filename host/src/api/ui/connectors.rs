@@ -5,11 +5,14 @@
 
 pub(super) mod ask;
 pub(super) mod decide;
+mod health;
 pub(super) mod one;
 #[cfg(test)]
 pub(super) mod sample;
 pub(super) mod upload;
 mod version;
+
+use std::collections::BTreeMap;
 
 use axum::{extract::State, response::Response};
 use jiff::Timestamp;
@@ -24,6 +27,7 @@ use super::{
 };
 use crate::{
     api::{ApiState, error::ApiError, routes},
+    connector::health::Snapshot,
     db::connectors::WithVersions,
     model::{
         connector::{Installed, Version},
@@ -58,6 +62,8 @@ pub(super) struct Known {
     served: Vec<Served>,
     /// Digests that cannot be loaded, and why.
     broken: Vec<(String, String)>,
+    /// How those that are loaded fare, by digest.
+    health: BTreeMap<String, Snapshot>,
 }
 
 /// A connection that a connector serves.
@@ -97,7 +103,10 @@ async fn known(state: &ApiState) -> Result<Vec<Known>, ApiError> {
             .iter()
             .filter_map(|version| Some((version.digest.clone(), state.registry.broken(&version.digest)?)))
             .collect();
-        Known { installed, versions, served, broken }
+        let loaded =
+            |version: &Version| Some((version.digest.clone(), state.registry.loaded(&version.digest)?.health()));
+        let health = versions.iter().filter_map(loaded).collect();
+        Known { installed, versions, served, broken, health }
     };
     Ok(state.db.connectors().await?.into_iter().map(with).collect())
 }
@@ -170,6 +179,11 @@ fn row(known: &Known, now: Timestamp) -> Markup {
     }
 }
 
+/// Whether something is amiss with what serves.
+fn fails(health: &Snapshot) -> bool {
+    health.recent_failures() > 0 || !health.open.is_empty()
+}
+
 /// How a connector is, the most urgent first.
 fn state(known: &Known) -> Markup {
     let it = &known.installed;
@@ -184,8 +198,10 @@ fn state(known: &Known) -> Markup {
             span.badge.live { "Trying out " (text::name(&canary.version)) }
         } @else if active.is_none() {
             span.badge.warn { "Nothing active" }
+        } @else if let Some(health) = active.and_then(|version| known.health.get(&version.digest)).filter(|it| fails(it)) {
+            span.badge.warn { (health.recent_failures()) " of the last " (health.recent.len()) " calls failed" }
         } @else {
-            span.badge.good { "Serving" }
+            span.badge.good { "Healthy" }
         }
         @if let [version, ..] = waiting.as_slice() {
             " " span.badge.warn { (text::name(&version.version)) " waits for approval" }
@@ -209,7 +225,7 @@ mod tests {
     fn a_row_tells_the_most_urgent_first() {
         let known = sample::known();
         let text = shown(sample::known());
-        assert!(text.contains("Serving") && text.contains("2.0.0") && text.contains("waits for approval"), "{text}");
+        assert!(text.contains("Healthy") && text.contains("2.0.0") && text.contains("waits for approval"), "{text}");
         assert!(text.contains("A &lt;shelf&gt;") && !text.contains("<shelf>"), "{text}");
 
         let canary = Canary { version: "2.0.0".into(), connections: [known.served[0].id].into() };
@@ -223,6 +239,10 @@ mod tests {
         let broken = Known { broken: vec![(digest, "its file is gone".into())], ..sample::known() };
         let text = shown(broken);
         assert!(text.contains("Cannot be loaded") && text.contains("its file is gone"), "{text}");
+        let digest = known.version(Some("1.2.0")).expect("version").digest.clone();
+        let fares = Snapshot { recent: [true, false, true].into(), ..Snapshot::default() };
+        let failing = Known { health: [(digest, fares)].into(), ..sample::known() };
+        assert!(shown(failing).contains("2 of the last 3 calls failed"));
         let none = Known { installed: Installed { active: None, ..known.installed }, ..sample::known() };
         assert!(shown(none).contains("Nothing active"));
     }

@@ -11,8 +11,8 @@ use super::{
     file,
 };
 use crate::{
-    config::{Config, Flags, environment},
-    connector::{Connectors, audit, signature},
+    config::{Config, Flags, environment, own_program},
+    connector::{Connectors, Setup, audit, signature},
     model::signature::{SignatureState, Trust},
 };
 
@@ -50,7 +50,7 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::
     let signers: Vec<String> =
         signature::signers(bytes, beside).unwrap_or_default().iter().map(ToString::to_string).collect();
     let admitted = signature::admit(bytes, beside, trust);
-    let connector = Connectors::new()?.describe(bytes).await?;
+    let connector = Connectors::new(Setup::new(own_program()))?.describe(bytes).await?;
     let about = &connector.descriptor;
     Ok(json!({
         "name": about.name,
@@ -66,6 +66,7 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::
             "refused": admitted.err().map(|error| error.message),
         },
         "authentication": about.methods.iter().map(|method| &method.id).collect::<Vec<_>>(),
+        "permissions": about.permissions(),
         "imports": interfaces.imports,
         "exports": interfaces.exports,
     }))

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{super::Exit, file, sign};
-use crate::connector::{Connectors, signature, strip};
+use crate::{
+    config::own_program,
+    connector::{Connectors, Setup, signature, strip},
+};
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PackArgs {
@@ -27,7 +30,7 @@ pub(super) async fn run(args: PackArgs) -> anyhow::Result<Exit> {
     let packed = strip::without_debug_information(signature::strip(&bytes)?);
     let packed = sign::signed(packed, &keys)?;
     // What is handed out is what is tried: the very bytes.
-    let connector = Connectors::new()?.describe(&packed).await?;
+    let connector = Connectors::new(Setup::new(own_program()))?.describe(&packed).await?;
     let about = &connector.descriptor;
     let place = args.output.unwrap_or_else(|| format!("{}-{}.wasm", about.name, about.version).into());
     file::write(&place, &packed)?;

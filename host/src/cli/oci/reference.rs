@@ -126,6 +126,7 @@ impl fmt::Display for Reference {
 fn is_host(registry: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
     registry.chars().all(plain)
+        && !registry.ends_with(':')
         && url::Url::parse(&format!("https://{registry}/")).is_ok_and(|url| url.host().is_some())
 }
 

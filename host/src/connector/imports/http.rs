@@ -4,7 +4,13 @@
 //! is refused, and what a platform answers, is an error value for the guest; a trap is only what the guest cannot have
 //! meant. Knows nothing of policy and credentials, which are the session's.
 
-use std::{collections::VecDeque, future::Future, ops::Range, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    ops::Range,
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -21,7 +27,7 @@ use crate::{
             types::Error,
         },
     },
-    egress::session::{self, Budget, OpenResponse, SendError, Session},
+    egress::session::{self, Budget, OpenResponse, SendError, SendErrorKind, Session},
 };
 
 /// Largest piece of a body.
@@ -61,7 +67,10 @@ impl Host for State {
         let budget = self.budget.clone();
         let mut task = JoinSet::new();
         task.spawn_on(async move { send(&session, request, &budget).await }, &self.grant.io);
-        finished(&mut task).await
+        self.waited.begin();
+        let answer = finished(&mut task).await;
+        self.waited.end();
+        answer
     }
 
     async fn open(&mut self, request: Request) -> wasmtime::Result<Result<Resource<BodyStream>, Error>> {
@@ -75,7 +84,10 @@ impl Host for State {
             async move { in_time(&budget, session.open(translated(request), &budget)).await },
             &self.grant.io,
         );
-        let opened = finished(&mut task).await?;
+        self.waited.begin();
+        let opened = finished(&mut task).await;
+        self.waited.end();
+        let opened = opened?;
         Ok(match opened {
             Ok(response) => self.table.push(BodyStream(response)).map_err(|_| no_room()),
             Err(error) => {
@@ -110,7 +122,10 @@ impl HostBatch for State {
         if let Some(refused) = &mut found.refused {
             return Ok(refused.left.next().map(|index| (index, Err(refused.error.clone()))));
         }
-        let Some(done) = found.running.join_next().await else { return Ok(None) };
+        self.waited.begin();
+        let done = found.running.join_next().await;
+        self.waited.end();
+        let Some(done) = done else { return Ok(None) };
         // Taken out while it is filled, because both are parts of the state.
         let mut taken = std::mem::replace(self.table.get_mut(&batch)?, Batch::empty());
         taken.fill(self);
@@ -142,7 +157,10 @@ impl HostBodyStream for State {
         let budget = self.budget.clone();
         let stream = &mut self.table.get_mut(&body)?.0;
         let size = max.clamp(1, MAX_PIECE) as usize;
-        Ok(in_time(&budget, stream.read(size, &budget)).await.map(Vec::from))
+        self.waited.begin();
+        let piece = in_time(&budget, stream.read(size, &budget)).await;
+        self.waited.end();
+        Ok(piece.map(Vec::from))
     }
 
     async fn drop(&mut self, body: Resource<BodyStream>) -> wasmtime::Result<()> {
@@ -225,7 +243,12 @@ async fn finished<T: 'static>(task: &mut JoinSet<T>) -> wasmtime::Result<T> {
 async fn in_time<T>(budget: &Budget, work: impl Future<Output = Result<T, SendError>>) -> Result<T, Error> {
     let left = budget.deadline.saturating_duration_since(Instant::now());
     match tokio::time::timeout(left, work).await {
-        Ok(result) => result.map_err(error),
+        Ok(result) => result.map_err(|refused| {
+            if refused.kind == SendErrorKind::Denied {
+                budget.denied.fetch_add(1, Ordering::Relaxed);
+            }
+            error(refused)
+        }),
         Err(_) => Err(plain("timed-out", "the operation's time is over".into())),
     }
 }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use tracing::Level;
 
 use crate::connector::{
-    limits::{MAX_LOG, MAX_LOG_LINE},
+    limits::{MAX_LOG_LINE, size},
     state::State,
     v0_1::log::Host,
 };
@@ -28,12 +28,14 @@ impl Host for State {
             return Ok(());
         }
         let line = line(&message, &fields);
-        if self.log.used + line.len() > MAX_LOG {
+        let most = self.limits.log();
+        if self.log.used + line.len() > most {
             // Shorter lines do not slip through after it: what is dropped is everything from here on.
-            self.log.used = MAX_LOG;
+            self.log.used = most;
             if !self.log.told {
                 self.log.told = true;
-                tracing::warn!(target: "guest", connector = %self.grant.label, "further lines of this operation are dropped: it logged 1 MiB");
+                let most = size(most);
+                tracing::warn!(target: "guest", connector = %self.grant.label, "further lines of this operation are dropped: it logged {most}");
             }
             return Ok(());
         }
@@ -43,7 +45,7 @@ impl Host for State {
     }
 
     fn enabled(&mut self, level: String) -> wasmtime::Result<bool> {
-        Ok(kept(level_of(&level)) && self.log.used < MAX_LOG)
+        Ok(kept(level_of(&level)) && self.log.used < self.limits.log())
     }
 }
 

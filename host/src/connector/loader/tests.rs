@@ -28,8 +28,7 @@ fn importing(imports: &str, module: &str) -> Vec<u8> {
 }
 
 async fn refused(bytes: &[u8]) -> LoadError {
-    let guests = Arc::new(Guests::new().expect("engine"));
-    match load(&guests, Limits::default(), bytes).await {
+    match load(&Workshop::for_tests(), bytes).await {
         Ok(_) => panic!("must be refused"),
         Err(error) => error,
     }
@@ -97,11 +96,11 @@ async fn a_damaged_file_is_refused_wherever_it_is_damaged() {
             }
         }
     }
-    let guests = Arc::new(Guests::new().expect("engine"));
+    let shop = Workshop::for_tests();
     for at in (0..whole.len()).step_by(3) {
         let mut damaged = whole.clone();
         damaged[at] ^= 0x55;
         // What matters is that it comes back; nothing with these types can be loaded.
-        assert!(load(&guests, Limits::default(), &damaged).await.is_err(), "byte {at}");
+        assert!(load(&shop, &damaged).await.is_err(), "byte {at}");
     }
 }

@@ -104,6 +104,7 @@ fn budget() -> Budget {
         retries: AtomicU32::new(5),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
+        denied: AtomicU64::new(0),
         named: Named::default(),
     }
 }

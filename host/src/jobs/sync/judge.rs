@@ -3,7 +3,7 @@
 //! The store decides. Here the connector is asked what it lacks, because a lost grant is the likeliest cause; it is asked
 //! only where something is held, and what it cannot say costs no more than the hint.
 
-use super::super::worker::{Attempt, Stopped};
+use super::super::worker::{Attempt, Means, Stopped};
 use crate::{
     connector::{CheckStatus, Outcome, Usage},
     db::sync::Advanced,
@@ -19,25 +19,26 @@ const MAX_HINT_CHARS: usize = 500;
 /// Decides about what the job has proved to be absent, step by step.
 pub(super) async fn decide(attempt: &Attempt, task: &Task) -> Result<Advanced, Stopped> {
     let db = &attempt.context.db;
+    let means = attempt.means().await?;
     let (mut verdicts, mut usage) = (Vec::new(), Usage::default());
     // Weighed before: what is left is only told apart.
     if task.cursor.is_none() {
         verdicts = db.weigh_absences(attempt.claimed.claim).await?;
         if !verdicts.is_empty() {
             let outcomes;
-            (outcomes, usage) = check(attempt).await;
+            (outcomes, usage) = check(&means).await;
             for verdict in &mut verdicts {
                 verdict.hints = hints(&outcomes, verdict);
                 tracing::warn!(path = %verdict.path, "held back: {}", verdict.cause);
             }
         }
     }
-    Ok(db.judge(attempt.step(task, usage), verdicts).await?)
+    Ok(db.judge(attempt.step(&means, task, usage), verdicts).await?)
 }
 
 /// What the connector finds lacking; nothing where it cannot tell.
-async fn check(attempt: &Attempt) -> (Vec<Outcome>, Usage) {
-    match attempt.connector.check(&attempt.session, &attempt.config).await {
+async fn check(means: &Means) -> (Vec<Outcome>, Usage) {
+    match means.connector.check(&means.session, &means.config).await {
         (Ok(outcomes), usage) => (outcomes, usage),
         (Err(error), usage) => {
             tracing::info!(code = error.code.as_str(), "the check for the likely cause failed: {}", error.message);

@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{
-    super::worker::{Attempt, Stopped},
+    super::worker::{Attempt, Means, Stopped},
     failure::{Verdict, judge as judge_failure},
     judge,
 };
@@ -40,11 +40,7 @@ pub(super) async fn advance(
         let number = task.number;
         let advanced = match &task.work {
             Work::Plan { scope } => plan(attempt, &task, scope).await?,
-            Work::Read { partition, want_columns, .. } => {
-                // A connector that cannot read columns by name delivers them with every page.
-                let want_columns = *want_columns || !attempt.connector.can_read_columns();
-                read(attempt, &task, partition, want_columns, found).await?
-            }
+            Work::Read { partition, want_columns, .. } => read(attempt, &task, partition, *want_columns, found).await?,
             Work::Columns { scope, namespace, names } => columns(attempt, &task, scope, namespace, names).await?,
             Work::Confirm { scope, namespace, names, by_name, .. } => {
                 let names = by_name.then_some(names.as_slice()).filter(|names| names.len() <= MAX_CONFIRMED_BY_NAME);
@@ -68,11 +64,12 @@ pub(super) async fn advance(
 }
 
 async fn plan(attempt: &Attempt, task: &Task, scope: &RemotePath) -> Result<Advanced, Stopped> {
-    let config = &attempt.config;
-    let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
+    let means = attempt.means().await?;
+    let (planned, usage) = means.connector.plan(&means.session, &means.config, scope).await;
+    let step = attempt.step(&means, task, usage);
     match planned {
-        Ok(partitions) => Ok(attempt.context.db.apply_plan(attempt.step(task, usage), partitions).await?),
-        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+        Ok(partitions) => Ok(attempt.context.db.apply_plan(step, partitions).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, step).await,
     }
 }
 
@@ -85,28 +82,35 @@ async fn read(
 ) -> Result<Advanced, Stopped> {
     let mut cursors = HashSet::new();
     let mut current = task.clone();
+    // Each page is read by the connector that serves when it begins.
     let call = |cursor: Option<Cursor>| async move {
-        let config = &attempt.config;
-        attempt.connector.read(&attempt.session, config, partition, want_columns, cursor.as_ref()).await
+        let means = attempt.means().await?;
+        let (connector, session, config) = (&means.connector, &means.session, &means.config);
+        // A connector that cannot read columns by name delivers them with every page.
+        let want_columns = want_columns || !connector.can_read_columns();
+        let (page, usage) = connector.read(session, config, partition, want_columns, cursor.as_ref()).await;
+        Ok::<_, Stopped>((page, usage, means))
     };
-    let mut answer = call(current.cursor.clone()).await;
+    let mut answer = call(current.cursor.clone()).await?;
     loop {
-        let (page, usage) = match answer {
-            (Ok(page), usage) => (page, usage),
-            (Err(error), usage) => return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await,
+        let (page, usage, means) = answer;
+        let step = attempt.step(&means, &current, usage);
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return give_up_or_wait(attempt, &current, &partition.scope, error, step).await,
         };
         if let Some(next) = &page.next
             && !cursors.insert(digest(next))
         {
             let error = lying("the connector gave the same cursor twice: the listing would never end");
-            return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await;
+            return give_up_or_wait(attempt, &current, &partition.scope, error, step).await;
         }
         if cursors.len() >= MAX_PAGES {
             let error = lying("the partition has 1000000 pages: the listing would never end");
-            return give_up_or_wait(attempt, &current, &partition.scope, error, usage).await;
+            return give_up_or_wait(attempt, &current, &partition.scope, error, step).await;
         }
         let next = page.next.clone().filter(|_| page.not_before.is_none());
-        let apply = attempt.context.db.apply_page(attempt.step(&current, usage), page);
+        let apply = attempt.context.db.apply_page(step, page);
         let ahead = async {
             match next {
                 Some(next) => Some(call(Some(next)).await),
@@ -121,7 +125,7 @@ async fn read(
                     let _ = found.send(task);
                 }
                 current = task;
-                answer = next;
+                answer = next?;
             }
             (task, _) => return Ok(Advanced { task, ..advanced }),
         }
@@ -135,16 +139,17 @@ async fn columns(
     namespace: &str,
     names: &[String],
 ) -> Result<Advanced, Stopped> {
-    let config = &attempt.config;
-    let cursor = task.cursor.as_ref();
-    let (page, usage) = attempt.connector.read_columns(&attempt.session, config, scope, namespace, names, cursor).await;
+    let means = attempt.means().await?;
+    let (connector, session, config) = (&means.connector, &means.session, &means.config);
+    let (page, usage) = connector.read_columns(session, config, scope, namespace, names, task.cursor.as_ref()).await;
+    let step = attempt.step(&means, task, usage);
     match page {
         Ok(page) if stands_still(&page, task, names) => {
             let error = lying("the connector answered none of the names and gave the same cursor again");
-            give_up_or_wait(attempt, task, scope, error, usage).await
+            give_up_or_wait(attempt, task, scope, error, step).await
         }
-        Ok(page) => Ok(attempt.context.db.apply_columns(attempt.step(task, usage), page).await?),
-        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+        Ok(page) => Ok(attempt.context.db.apply_columns(step, page).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, step).await,
     }
 }
 
@@ -165,28 +170,31 @@ async fn confirm(
     namespace: &str,
     names: Option<&[String]>,
 ) -> Result<Advanced, Stopped> {
-    let config = &attempt.config;
+    let means = attempt.means().await?;
     let db = &attempt.context.db;
-    if let Some(names) = names.filter(|_| attempt.connector.can_confirm()) {
-        let (answer, usage) = attempt.connector.confirm(&attempt.session, config, scope, namespace, names).await;
+    if let Some(names) = names.filter(|_| means.connector.can_confirm()) {
+        let (answer, usage) = means.connector.confirm(&means.session, &means.config, scope, namespace, names).await;
+        let step = attempt.step(&means, task, usage);
         match answer {
-            Ok(presences) => return Ok(db.apply_presence(attempt.step(task, usage), presences).await?),
+            Ok(presences) => return Ok(db.apply_presence(step, presences).await?),
             Err(error) if error.code.retryable() => {
-                return give_up_or_wait(attempt, task, scope, error, usage).await;
+                return give_up_or_wait(attempt, task, scope, error, step).await;
             }
             // These names cannot be asked for: the container is listed once more.
             Err(error) if error.code == ErrorCode::Unsupported => {}
             // Whoever cannot tell has proved nothing.
             Err(_) => {
                 let unknown = vec![Presence::Unknown; names.len()];
-                return Ok(db.apply_presence(attempt.step(task, usage), unknown).await?);
+                return Ok(db.apply_presence(step, unknown).await?);
             }
         }
     }
-    let (planned, usage) = attempt.connector.plan(&attempt.session, config, scope).await;
+    let means = attempt.means().await?;
+    let (planned, usage) = means.connector.plan(&means.session, &means.config, scope).await;
+    let step = attempt.step(&means, task, usage);
     match planned {
-        Ok(partitions) => Ok(db.apply_second_look(attempt.step(task, usage), partitions).await?),
-        Err(error) => give_up_or_wait(attempt, task, scope, error, usage).await,
+        Ok(partitions) => Ok(db.apply_second_look(step, partitions).await?),
+        Err(error) => give_up_or_wait(attempt, task, scope, error, step).await,
     }
 }
 
@@ -196,7 +204,7 @@ async fn give_up_or_wait(
     task: &Task,
     scope: &RemotePath,
     error: CallError,
-    usage: Usage,
+    step: Step,
 ) -> Result<Advanced, Stopped> {
     // Nothing is left to go on with only where the listing of the job's own object does not even begin: columns, second
     // looks and later pages are one part beside others.
@@ -206,7 +214,6 @@ async fn give_up_or_wait(
         Work::Columns { .. } | Work::Confirm { .. } | Work::Judge => false,
     };
     let is_root = begins && *scope == attempt.claimed.scope;
-    let step = attempt.step(task, usage);
     tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
     let whose = attempt.claimed.claim.job.as_u128().wrapping_add(u128::from(task.number));
     match judge_failure(&error, task.failures, task.restarts, is_root, whose) {
@@ -230,13 +237,13 @@ fn digest(cursor: &Cursor) -> u64 {
 }
 
 impl Attempt {
-    /// What goes with a write that advances `task`.
-    pub(super) fn step(&self, task: &Task, usage: Usage) -> Step {
+    /// What goes with a write that advances `task` by a call that was made with `means`.
+    pub(super) fn step(&self, means: &Means, task: &Task, usage: Usage) -> Step {
         Step {
             claim: self.claimed.claim,
             task: task.number,
-            remote_ids_unique: self.connector.descriptor.remote_ids_unique,
-            connector: self.connector.label(),
+            remote_ids_unique: means.connector.descriptor.remote_ids_unique,
+            connector: means.connector.label(),
             requests: usage.requests,
             bytes: usage.bytes,
             now: self.context.clock.now(),

@@ -8,7 +8,7 @@ fn at(second: i64) -> Timestamp {
 fn installed(versions: &[&str]) -> Installed {
     let mut connector = Installed::new("guest".into(), "Guest".parse().expect("technology"));
     for version in versions {
-        connector.promote(version, None, Tally::default(), at(0));
+        connector.promote(version, None, None, at(0));
     }
     connector
 }
@@ -57,9 +57,9 @@ fn two_generations_stay_ready() {
         (Some("1.3.0"), &["1.2.0".to_owned(), "1.1.0".into()][..])
     );
     let mut connector = installed(&["1.0.0", "1.1.0"]);
-    connector.promote("1.0.0", None, Tally::default(), at(1));
+    connector.promote("1.0.0", None, None, at(1));
     assert_eq!(connector.previous, ["1.1.0"], "a version is not its own generation before");
-    connector.promote("1.0.0", None, Tally::default(), at(1));
+    connector.promote("1.0.0", None, None, at(1));
     assert_eq!(connector.previous, ["1.1.0"]);
 }
 

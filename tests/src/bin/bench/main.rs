@@ -53,6 +53,9 @@ enum Role {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Compiles a connector for the host above.
+    #[command(name = "compile-component", hide = true)]
+    Compile { order: Vec<String> },
     /// The floor: prints its figures as JSON.
     #[command(hide = true)]
     Floor(floor::Arguments),
@@ -63,6 +66,10 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
     match arguments.role {
         Some(Role::Host { arguments }) => {
             let arguments = std::iter::once("wharfinger".to_owned()).chain(arguments);
+            return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
+        }
+        Some(Role::Compile { order }) => {
+            let arguments = ["wharfinger".to_owned(), "compile-component".to_owned()].into_iter().chain(order);
             return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
         }
         Some(Role::Floor(arguments)) => println!("{}", serde_json::to_string(&floor::run(&arguments)?)?),

@@ -17,7 +17,7 @@ use super::{
         session::Visitor,
         text,
     },
-    Known, find, only_for, state, version,
+    Known, find, health, only_for, state, version,
 };
 use crate::{
     api::{ApiState, error::ApiError},
@@ -82,6 +82,7 @@ fn view(known: &Known, done: &[AuditEntry], query: &ListQuery, now: Timestamp) -
         (version::permissions(known))
         h2 { "Connections" }
         (served(known))
+        (health::table(known, now))
         h2 { "What was done" }
         (audit(done, now))
     }

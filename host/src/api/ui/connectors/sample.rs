@@ -1,6 +1,6 @@
 //! A connector with a version in each state, for the tests of its pages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Known, Served};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     db::connectors::WithVersions,
     model::{
         connection::Actor,
-        connector::{Active, Finding, Installed, Origin, Rollout, Step, Tally, Version},
+        connector::{Active, Finding, Installed, Origin, Rollout, Step, Version},
         id::{ConnectionId, PrincipalId},
         signature::PublicKey,
     },
@@ -39,8 +39,7 @@ fn version(number: &str, permissions: &[&str], signature: &str) -> Version {
 pub(in crate::api::ui) fn with_versions() -> WithVersions {
     let mut installed = Installed::new("shelf".into(), "Lake".parse().expect("technology"));
     installed.granted = BTreeSet::from(["send GET to the connection's host, /lists".into(), "send GET to /old".into()]);
-    installed.active =
-        Some(Active { version: "1.2.0".into(), since: sample::now(), by: Some(actor()), before: Tally::default() });
+    installed.active = Some(Active { version: "1.2.0".into(), since: sample::now(), by: Some(actor()), before: None });
     installed.previous = vec!["1.1.0".into()];
     let trusted = format!("trusted {}", PublicKey::from_bytes([7; 32]).id());
     let untrusted = format!("untrusted {}", PublicKey::from_bytes([8; 32]).id());
@@ -64,7 +63,7 @@ pub(in crate::api::ui) fn known() -> Known {
         pin: pin.map(str::to_owned),
     };
     let served = vec![served("My <Lake>", None), served("Other", Some("1.1.0"))];
-    Known { installed, versions, served, broken: Vec::new() }
+    Known { installed, versions, served, broken: Vec::new(), health: BTreeMap::new() }
 }
 
 /// An activation of 2.0.0 at this step, with a finding that blocks.
