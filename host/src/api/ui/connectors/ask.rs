@@ -98,7 +98,7 @@ fn approval(known: &Known, version: &Version, visitor: &Visitor) -> Markup {
     let waiting = known.installed.waiting(version);
     html! {
         form.ask method="post" action=(links::version(name, &version.version, "approve")) {
-            h2 { "Approve " (text::name(known.title())) " " (text::name(&version.version)) }
+            h2 { "Approve " (text::plain(known.title())) " " (text::plain(&version.version)) }
             (frame::token(visitor))
             p { (version::signature(version)) }
             @if waiting.is_empty() {
@@ -122,7 +122,7 @@ fn activation(known: &Known, version: &Version, visitor: &Visitor) -> Markup {
     let (pinned, free): (Vec<_>, Vec<_>) = known.served.iter().partition(|served| served.pin.is_some());
     html! {
         form.ask method="post" action=(links::version(&it.name, &version.version, "activate")) {
-            h2 { "Activate " (text::name(known.title())) " " (text::name(&version.version)) }
+            h2 { "Activate " (text::plain(known.title())) " " (text::plain(&version.version)) }
             (frame::token(visitor))
             input type="hidden" name="revision" value=(it.revision);
             @if let Some(why) = &version.taken_back {
@@ -148,7 +148,7 @@ fn activation(known: &Known, version: &Version, visitor: &Visitor) -> Markup {
             @if !pinned.is_empty() {
                 p.hint { (format::counted(pinned.len() as u64, "connection", "connections")) " pinned to a version: not touched." }
             }
-            label.check { input type="checkbox" name="force" value="1"; " Whatever is found"
+            label.check { input type="checkbox" name="force" value="1"; " Whatever is found, also where something would not work any more"
                 @if version.taken_back.is_some() { ", and although it was taken back" } }
             div.bar {
                 button.primary type="submit" { "Activate" }
@@ -162,7 +162,7 @@ fn removal(known: &Known, version: &Version, visitor: &Visitor) -> Markup {
     let name = &known.installed.name;
     html! {
         form.ask method="post" action=(links::version(name, &version.version, "remove")) {
-            h2 { "Remove " (text::name(known.title())) " " (text::name(&version.version)) }
+            h2 { "Remove " (text::plain(known.title())) " " (text::plain(&version.version)) }
             (frame::token(visitor))
             p { "Its component is deleted from this host. To have it again, it must be installed again." }
             @if let Some(why) = known.installed.needs(&version.version) { p.notice.bad { "It cannot be removed: " (why) "." } }
@@ -178,7 +178,7 @@ fn going_back(known: &Known, visitor: &Visitor) -> Markup {
     let it = &known.installed;
     html! {
         form.ask method="post" action=(links::roll_back(&it.name)) {
-            h2 { "Roll back " (text::name(known.title())) }
+            h2 { "Roll back " (text::plain(known.title())) }
             (frame::token(visitor))
             input type="hidden" name="revision" value=(it.revision);
             @if let Some(rollout) = it.under_way() {

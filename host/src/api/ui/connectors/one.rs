@@ -113,18 +113,18 @@ fn activation(it: &Installed, rollout: &Rollout, now: Timestamp) -> Markup {
         @match rollout.step {
             Step::Done if rollout.findings.is_empty() => {},
             Step::Done => section.notice.warn aria-label="Activation" {
-                strong { (text::name(&rollout.version)) " was activated; this was found on the way" }
+                strong { "Version " (text::plain(&rollout.version)) " was activated; this was found on the way" }
                 (findings(&rollout.findings))
             },
             Step::Ended => p.notice { "The activation of " (text::name(&rollout.version)) " was ended " (format::time(rollout.at, now)) "." },
             Step::Blocked => section.notice.bad aria-label="Activation" {
-                strong { (text::name(&rollout.version)) " was not activated" }
+                strong { "Version " (text::plain(&rollout.version)) " was not activated" }
                 p { "Something that works with what serves now would not work any more. Nothing has changed." }
                 (findings(&rollout.findings))
                 div.bar { a.button href=(links::version(&it.name, &rollout.version, "activate")) data-dialog { "Try again…" } }
             },
             _ => section.notice aria-label="Activation" aria-busy="true" {
-                strong { "Activating " (text::name(&rollout.version)) }
+                strong { "Activating version " (text::plain(&rollout.version)) }
                 @if let Some(n) = to_whom { " for " (format::counted(n, "connection", "connections")) }
                 p.hint { "Asked for by " (text::name(&rollout.by.name)) " " (format::time(rollout.at, now)) ". Syncs go on meanwhile." }
                 (steps(rollout))
@@ -154,7 +154,9 @@ fn findings(findings: &[Finding]) -> Markup {
             ul { @for finding in findings {
                 li {
                     @if finding.blocks { span.badge.bad { "In the way" } " " }
-                    @if let Some(key) = &finding.connection { strong { (text::name(key.as_str())) } ": " }
+                    @if let Some(key) = finding.connection.as_ref().filter(|key| !finding.message.contains(key.as_str())) {
+                        strong { (text::name(key.as_str())) } ": "
+                    }
                     (text::prose(&finding.message))
                 }
             } }
