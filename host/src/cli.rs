@@ -54,7 +54,7 @@ enum Command {
     /// What is held back, over the API of a running host
     #[command(subcommand)]
     Hold(hold::Command),
-    /// Make connectors
+    /// Make connectors, and install them into a running host
     #[command(subcommand)]
     Connector(connector::Command),
     /// Check a stopped host's data directory, or, where one answers, a running host's store

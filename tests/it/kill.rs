@@ -80,7 +80,7 @@ async fn what_was_acknowledged_outlives_a_kill_at_any_moment() -> anyhow::Result
 }
 
 #[allow(clippy::disallowed_methods, reason = "a failed run is repeated with its seed")]
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
@@ -138,7 +138,7 @@ async fn live(seed: u64, world: usize, kills: usize) -> anyhow::Result<Met> {
 
 /// The file that a kill left behind breaks no rule, and looking at it has not repaired it. A process of its own looks: the
 /// lock of a directory must not be inherited by what another world starts at that moment.
-async fn sound(dir: &Path) -> anyhow::Result<()> {
+pub(crate) async fn sound(dir: &Path) -> anyhow::Result<()> {
     let (data, file) = (dir.join("data"), dir.join("data/wharfinger.redb"));
     let before = std::fs::read(&file)?;
     let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_host"));

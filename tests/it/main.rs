@@ -13,6 +13,7 @@ mod history;
 mod holds;
 mod jobs;
 mod kill;
+mod kill_connectors;
 mod pages;
 mod process;
 mod recordings;

@@ -46,6 +46,16 @@ impl Process {
         Self::spawn(command, dir).await
     }
 
+    /// The same without any connector.
+    pub(crate) async fn start_bare(dir: &Path) -> anyhow::Result<Self> {
+        let command = |port| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_databricks-host"));
+            command.arg(dir).arg(format!("127.0.0.1:{port}")).arg("--bare");
+            command
+        };
+        Self::spawn(command, dir).await
+    }
+
     async fn spawn(command: impl Fn(u16) -> Command, dir: &Path) -> anyhow::Result<Self> {
         let start = || -> anyhow::Result<Self> {
             let log = std::fs::OpenOptions::new().create(true).append(true).open(dir.join("log"))?;

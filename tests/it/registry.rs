@@ -6,10 +6,17 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use wharfinger::connector::bundled::BUNDLED;
+use wharfinger::{
+    clock::Clock,
+    config::Config,
+    connector::bundled::BUNDLED,
+    model::signature::{Trust, Unsigned},
+};
 use wharfinger_tests::{
-    host::TempDir,
+    TestHost,
+    host::{ADMIN_KEY, TempDir},
     registry::{PASSWORD, Registry, USER},
+    versions::Variant,
 };
 
 use crate::cli::executable;
@@ -198,4 +205,43 @@ async fn digest_of(file: &Path) -> String {
     let output = tokio::process::Command::new("sha256sum").arg(file).output().await.expect("sha256sum");
     let text = String::from_utf8(output.stdout).expect("text");
     format!("sha256:{}", text.split_whitespace().next().expect("digest"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_gets_a_component_from_a_registry_by_the_hand_of_whoever_installs_it() -> anyhow::Result<()> {
+    let (registry, desk) = (Registry::open()?, Desk::new());
+    std::fs::write(desk.file("versions.wasm"), Variant::new("1.0.0").component()?)?;
+    let public = desk.done(&["keygen", "-o", "team.key"]).await.parse()?;
+    desk.done(&["sign", "versions.wasm", "--key", "team.key", "--detached"]).await;
+    let tagged = format!("{}/team/versions:1.0.0", registry.address());
+    let pinned = desk.done(&["push", "versions.wasm", &tagged]).await;
+    let strict = |config: &mut Config| config.trust = Trust { keys: vec![public], unsigned: Unsigned::Refuse };
+    let host = TestHost::start_with(Clock::system(), strict).await?;
+    let install = |what: String| {
+        let mut command = executable();
+        command.args(["connector", "install", &what, "--json"]);
+        command.env("WHARFINGER_URL", host.client().base()).env("WHARFINGER_API_KEY", ADMIN_KEY).output()
+    };
+    let output = install(format!("oci://{tagged}")).await?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let installed = host.client().get("/connectors/versions").await?.expect(200)?.json;
+    let version = &installed["versions"][0];
+    assert_eq!(version["origin"], format!("oci://{pinned}"), "what a tag meant at that time");
+    assert!(version["signature"].as_str().is_some_and(|state| state.starts_with("trusted ")), "{version}");
+    // From a file, with the signature that lies beside it; without one it is refused.
+    std::fs::write(desk.file("versions.wasm"), Variant::new("1.1.0").component()?)?;
+    std::fs::remove_file(desk.file("versions.wasm.sig"))?;
+    let file = desk.file("versions.wasm").to_string_lossy().into_owned();
+    let refused = install(file.clone()).await?;
+    assert_eq!(refused.status.code(), Some(3));
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(why.contains("not signed") && why.contains("connector sign"), "{why}");
+    desk.done(&["sign", "versions.wasm", "--key", "team.key", "--detached"]).await;
+    assert!(install(file).await?.status.success());
+    // What was changed after it was signed.
+    std::fs::write(desk.file("versions.wasm"), Variant::new("1.2.0").component()?)?;
+    let changed = install(desk.file("versions.wasm").to_string_lossy().into_owned()).await?;
+    assert!(String::from_utf8_lossy(&changed.stderr).contains("does not belong to this component"));
+    host.stop().await;
+    Ok(())
 }

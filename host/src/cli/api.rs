@@ -79,6 +79,21 @@ impl Api {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
+    /// The same, as somebody who has seen a revision.
+    pub(super) async fn post_at(&self, path: &str, body: &Value, revision: u64) -> Result<Value, ClientError> {
+        self.send(self.request(Method::POST, path).header("if-match", revision.to_string()).json(body)).await
+    }
+
+    /// Sends a component, with its detached signatures where it has any.
+    pub(super) async fn upload(&self, path: &str, bytes: Vec<u8>, signed: Option<&str>) -> Result<Value, ClientError> {
+        let request = self.request(Method::POST, path).header("content-type", "application/octet-stream").body(bytes);
+        self.send(match signed {
+            Some(text) => request.header("wharfinger-signature", text),
+            None => request,
+        })
+        .await
+    }
+
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
         self.send(self.request(Method::PUT, path).json(body)).await
     }

@@ -1,10 +1,12 @@
-//! `connector …`: connectors from a crate to a registry.
+//! `connector …`: connectors from a crate to a registry, and to a running host.
 
 mod file;
 mod inspect;
+mod installed;
 mod pack;
 mod registry;
 mod sign;
+mod source;
 
 use std::path::PathBuf;
 
@@ -35,6 +37,8 @@ pub(super) enum Command {
     Push(registry::PushArgs),
     /// Fetch a component from an OCI registry
     Pull(registry::PullArgs),
+    #[command(flatten)]
+    Installed(installed::Command),
 }
 
 #[allow(clippy::print_stdout, reason = "this is the command's output")]
@@ -51,5 +55,6 @@ pub(super) async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Sign(args) => sign::run(&args),
         Command::Push(args) => registry::push(args).await,
         Command::Pull(args) => registry::pull(args).await,
+        Command::Installed(command) => installed::run(command).await,
     }
 }

@@ -216,3 +216,40 @@ async fn a_sync_under_way_ends_whole_across_a_swap() -> anyhow::Result<()> {
     host.stop().await;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_turns_bad_is_taken_back_without_help() -> anyhow::Result<()> {
+    let host = TestHost::bare().await?;
+    let client = host.client();
+    active(client, &Variant::new("1.0.0")).await?;
+    for (key, port) in [("A", 1), ("B", 2), ("C", 3)] {
+        client.register(&payload(key, "Versions", port)).await?;
+    }
+    // Its check says nothing against it.
+    active(client, &Variant::new("1.1.0").doing("read-traps")).await?;
+    for key in ["A", "B", "C"] {
+        client.post(&format!("/data/crawl/{key}"), &json!({})).await?.expect(202)?;
+    }
+    for tries in 0.. {
+        if detail(client).await?["version"] == "1.0.0" {
+            break;
+        }
+        ensure!(tries < 1500, "it is not taken back: {}", detail(client).await?);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let connector = detail(client).await?;
+    let taken_back = text(&connector["versions"][0], "takenBack");
+    assert!(taken_back.contains("3 of its last"), "{connector}");
+    let entries = audit(client).await?;
+    let last = entries.last().context("an entry")?;
+    assert_eq!((last.0.as_str(), last.1.as_str()), ("wharfinger", "connector.rollback"), "{last:?}");
+    assert_eq!(serves(client, "A").await?, "1.0.0");
+    for job in client.get("/jobs").await?.expect(200)?.json.as_array().context("jobs")? {
+        client.post(&format!("/jobs/{}/cancel", text(job, "id")), &json!({})).await?;
+    }
+    client.sync("A").await?;
+    assert_eq!(tables(client, "A").await?, names(&["one", "two"]), "nothing went missing meanwhile");
+    sound(&host).await?;
+    host.stop().await;
+    Ok(())
+}

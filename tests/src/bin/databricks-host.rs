@@ -16,6 +16,9 @@ struct Args {
     dir: PathBuf,
     /// Where to listen.
     listen: std::net::SocketAddr,
+    /// Without any connector.
+    #[arg(long)]
+    bare: bool,
 }
 
 #[tokio::main]
@@ -24,6 +27,7 @@ async fn main() -> anyhow::Result<()> {
     let mut config = config_in(&args.dir)?;
     config.listen = args.listen;
     telemetry::init(&config.log)?;
-    let options = Options { bundled: Some(&["databricks"]), ..options()? };
+    let bundled: &[&str] = if args.bare { &[] } else { &["databricks"] };
+    let options = Options { bundled: Some(bundled), ..options()? };
     App::start(config, options).await.context("start the host")?.run().await
 }

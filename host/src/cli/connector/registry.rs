@@ -22,7 +22,7 @@ use crate::{
 
 /// How a registry is spoken to. Without a name, the one from the environment or from `docker login` is used.
 #[derive(Debug, Args)]
-pub(super) struct RegistryArgs {
+pub(in crate::cli) struct RegistryArgs {
     /// Name at the registry; the password comes from WHARFINGER_REGISTRY_PASSWORD or standard input
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     username: Option<String>,

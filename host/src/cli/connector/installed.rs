@@ -1,0 +1,340 @@
+//! `connector install`, `list`, `activate` and the rest: what is installed in a running host, over its API.
+#![allow(clippy::print_stdout, reason = "this is the command's output")]
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{registry::RegistryArgs, source};
+use crate::cli::{
+    Exit, Output,
+    api::{Api, segment},
+    table,
+};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Command {
+    /// Install a component into a running host; it serves nobody until it is activated
+    Install(InstallArgs),
+    /// List the connectors that are installed
+    List(Output),
+    /// Show a connector: its versions, what they may do, how the last activation went
+    Show {
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Grant a version the permissions that it waits for, and show them
+    Approve { name: String, version: String },
+    /// Let a version serve: its checks come first, and what fails that worked before stands in the way
+    Activate(ActivateArgs),
+    /// End the activation that is under way, or else the canary, or else go back to the version before
+    Rollback { name: String },
+    /// Let a connection be served by one version, whatever becomes active
+    Pin { connection: String, version: String },
+    /// Let a connection be served by whatever is active
+    Unpin { connection: String },
+    /// Remove a version that nobody needs
+    Remove { name: String, version: String },
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InstallArgs {
+    /// The component: a file, or oci://REFERENCE, which this command fetches
+    #[arg(value_name = "FILE|oci://REFERENCE")]
+    component: String,
+    /// Its detached signature; FILE.sig, or what the registry has with it, if there is one
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Where it comes from, for people
+    #[arg(long)]
+    origin: Option<String>,
+    /// Grant it what it waits for
+    #[arg(long)]
+    approve: bool,
+    /// Activate it, and wait for that
+    #[arg(long)]
+    activate: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
+    #[command(flatten)]
+    output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ActivateArgs {
+    name: String,
+    version: String,
+    /// For these connections only
+    #[arg(long, value_name = "KEY", num_args = 1..)]
+    canary: Vec<String>,
+    /// Whatever is found, and also where it was taken back before
+    #[arg(long)]
+    force: bool,
+    /// Wait for the end
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
+    let api = Api::from_environment()?;
+    match command {
+        Command::Install(args) => install(&api, args).await,
+        Command::List(output) => {
+            let all = api.get("/connectors").await?;
+            print(output, &all, |all| lines(all))?;
+            Ok(Exit::Done)
+        }
+        Command::Show { name, output } => {
+            let connector = api.get(&of(&name)).await?;
+            print(output, &connector, shown)?;
+            Ok(Exit::Done)
+        }
+        Command::Approve { name, version } => {
+            let granted = approve(&api, &name, &version).await?;
+            println!("granted {name} {version} {} permissions", granted.len());
+            granted.iter().for_each(|line| println!("  {}", table::shown(line)));
+            Ok(Exit::Done)
+        }
+        Command::Activate(args) => {
+            let how = json!({
+                "canary": (!args.canary.is_empty()).then(|| json!({ "connections": args.canary })),
+                "force": args.force
+            });
+            activate(&api, &args.name, &args.version, &how, args.wait, args.output).await
+        }
+        Command::Rollback { name } => {
+            let revision = revision(&api.get(&of(&name)).await?)?;
+            let done = api.post_at(&format!("{}/rollback", of(&name)), &json!({}), revision).await?;
+            let line = match text(&done, "what") {
+                "rollout" => format!("{} does not take over; {} stays active", text(&done, "from"), text(&done, "to")),
+                "canary" => {
+                    format!("{} serves no connection any more; {} does", text(&done, "from"), text(&done, "to"))
+                }
+                _ => format!("went back from {} to {}", text(&done, "from"), text(&done, "to")),
+            };
+            println!("{}", table::shown(&format!("{name}: {line}")));
+            Ok(Exit::Done)
+        }
+        Command::Pin { connection, version } => pin(&api, &connection, json!(version)).await,
+        Command::Unpin { connection } => pin(&api, &connection, Value::Null).await,
+        Command::Remove { name, version } => {
+            api.delete(&format!("{}/{}", of(&name), segment(&version))).await?;
+            println!("removed {name} {version}");
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn install(api: &Api, args: InstallArgs) -> anyhow::Result<Exit> {
+    let source = source::fetch(&args.component, args.signature.as_deref(), args.registry).await?;
+    let origin = args.origin.or(source.origin);
+    let query = origin.map(|origin| format!("?origin={}", segment(&origin))).unwrap_or_default();
+    let installed = api.upload(&format!("/connectors{query}"), source.component, source.signature.as_deref()).await?;
+    let (name, version) = (text(&installed, "name").to_owned(), text(&installed, "version").to_owned());
+    let waits = installed["waiting"].as_array().is_some_and(|waiting| !waiting.is_empty());
+    if waits && args.approve {
+        approve(api, &name, &version).await?;
+    }
+    if !args.activate {
+        print(args.output, &installed, |installed| told(installed, args.approve))?;
+        return Ok(Exit::Done);
+    }
+    if !args.output.json {
+        print!("{}", told(&installed, args.approve));
+    }
+    activate(api, &name, &version, &json!({}), true, args.output).await
+}
+
+/// Grants what a version waits for.
+async fn approve(api: &Api, name: &str, version: &str) -> anyhow::Result<Vec<String>> {
+    let connector = api.get(&of(name)).await?;
+    let versions = connector["versions"].as_array().cloned().unwrap_or_default();
+    let found = versions.iter().find(|found| text(found, "version") == version);
+    let found = found.with_context(|| format!("{name} is not installed in version {version}"))?;
+    let permissions = found["permissions"].as_array().into_iter().flatten();
+    let waiting: Vec<String> =
+        permissions.filter(|p| p["granted"] != true).map(|p| text(p, "permission").to_owned()).collect();
+    let path = format!("{}/{}/approve", of(name), segment(version));
+    api.post(&path, &json!({ "permissions": waiting })).await?;
+    Ok(waiting)
+}
+
+async fn activate(
+    api: &Api,
+    name: &str,
+    version: &str,
+    how: &Value,
+    wait: bool,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let revision = revision(&api.get(&of(name)).await?)?;
+    let path = format!("{}/{}/activate", of(name), segment(version));
+    let mut connector = api.post_at(&path, how, revision).await?;
+    let is_under_way = |c: &Value| !matches!(c["rollout"]["step"].as_str(), Some("done" | "blocked" | "ended"));
+    while wait && is_under_way(&connector) {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        connector = api.get(&of(name)).await?;
+    }
+    print(output, &connector, |connector| progress(name, connector))?;
+    let is_bad = matches!(connector["rollout"]["step"].as_str(), Some("blocked" | "ended"));
+    Ok(if is_bad { Exit::Negative } else { Exit::Done })
+}
+
+async fn pin(api: &Api, connection: &str, version: Value) -> anyhow::Result<Exit> {
+    let body = json!({ "options": { "pin": version } });
+    let changed = api.put(&format!("/data/connection/{}", segment(connection)), &body).await?;
+    let serves = changed["connector"]["version"].as_str().unwrap_or("none");
+    println!("{}", table::shown(&format!("{connection} is served by version {serves}")));
+    Ok(Exit::Done)
+}
+
+fn of(name: &str) -> String {
+    format!("/connectors/{}", segment(name))
+}
+
+fn revision(connector: &Value) -> anyhow::Result<u64> {
+    connector["revision"].as_u64().context("the host's answer has no revision")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+fn print(output: Output, value: &Value, people: impl Fn(&Value) -> String) -> anyhow::Result<()> {
+    if output.json {
+        println!("{}", serde_json::to_string_pretty(value)?);
+    } else {
+        print!("{}", people(value));
+    }
+    Ok(())
+}
+
+/// What was installed, and what it waits for.
+fn told(installed: &Value, approved: bool) -> String {
+    let what = if installed["isNew"] == true { "installed" } else { "was installed before:" };
+    let head = format!(
+        "{what} {} {} ({}), {}",
+        text(installed, "name"),
+        text(installed, "version"),
+        text(installed, "digest").get(..12).unwrap_or_default(),
+        text(installed, "signature")
+    );
+    let waiting: Vec<&str> = installed["waiting"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut lines = vec![head];
+    if !waiting.is_empty() {
+        lines.push(if approved { "granted:".into() } else { "waits for approval of:".into() });
+        lines.extend(waiting.into_iter().map(|line| format!("  {line}")));
+    }
+    lines.iter().map(|line| table::shown(line) + "\n").collect()
+}
+
+/// How an activation stands.
+fn progress(name: &str, connector: &Value) -> String {
+    let rollout = &connector["rollout"];
+    let mut lines = vec![format!("{name} {}: {}", text(rollout, "version"), text(rollout, "step"))];
+    lines.extend(findings(rollout));
+    lines.iter().map(|line| table::shown(line) + "\n").collect()
+}
+
+fn findings(rollout: &Value) -> impl Iterator<Item = String> + '_ {
+    rollout["findings"].as_array().into_iter().flatten().map(|finding| {
+        let mark = if finding["blocks"] == true { "stands in the way" } else { "noted" };
+        format!("  {mark}: {}", text(finding, "message"))
+    })
+}
+
+fn lines(all: &Value) -> String {
+    let row = |connector: &Value| {
+        let canary = match connector["canary"]["version"].as_str() {
+            Some(version) => {
+                let connections = connector["canary"]["connections"].as_array().map_or(0, Vec::len);
+                format!("{version} for {connections}")
+            }
+            None => "-".to_owned(),
+        };
+        let rollout = match connector["rollout"]["step"].as_str() {
+            Some(step) => format!("{} {step}", text(&connector["rollout"], "version")),
+            None => "-".to_owned(),
+        };
+        let active = connector["version"].as_str().unwrap_or("none");
+        let active = match connector["problem"].as_str() {
+            Some(_) => format!("{active} (does not load)"),
+            None => active.to_owned(),
+        };
+        vec![text(connector, "name").to_owned(), text(connector, "technology").to_owned(), active, canary, rollout]
+    };
+    let rows: Vec<Vec<String>> = all.as_array().into_iter().flatten().map(row).collect();
+    table::layout(&["NAME", "TECHNOLOGY", "ACTIVE", "CANARY", "LAST ACTIVATION"], &rows)
+}
+
+fn shown(connector: &Value) -> String {
+    let mut out = lines(&json!([connector]));
+    findings(&connector["rollout"]).for_each(|line| out.push_str(&(table::shown(&line) + "\n")));
+    let row = |version: &Value| {
+        let permissions = version["permissions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let waiting = permissions.iter().filter(|p| p["granted"] != true).count();
+        let note = version["problem"].as_str().or(version["takenBack"].as_str()).unwrap_or("-");
+        vec![
+            text(version, "version").to_owned(),
+            text(version, "state").to_owned(),
+            text(version, "digest").get(..12).unwrap_or_default().to_owned(),
+            text(version, "origin").to_owned(),
+            text(version, "signature").to_owned(),
+            if waiting > 0 { format!("{} ({waiting} wait)", permissions.len()) } else { permissions.len().to_string() },
+            note.to_owned(),
+        ]
+    };
+    let versions = connector["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
+    out.push('\n');
+    out.push_str(&table::layout(&["VERSION", "STATE", "DIGEST", "ORIGIN", "SIGNATURE", "PERMISSIONS", "NOTE"], &rows));
+    for version in versions {
+        for permission in version["permissions"].as_array().into_iter().flatten().filter(|p| p["granted"] != true) {
+            let line = format!("{} waits for: {}", text(version, "version"), text(permission, "permission"));
+            out.push_str(&(table::shown(&line) + "\n"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_told_line_by_line() {
+        let installed = json!({
+            "name": "guest", "version": "1.0.0", "digest": "0123456789abcdef", "signature": "unsigned", "isNew": true,
+            "waiting": ["send GET to x\u{1b}[2J"]
+        });
+        assert_eq!(
+            told(&installed, false),
+            "installed guest 1.0.0 (0123456789ab), unsigned\nwaits for approval of:\n  send GET to x\u{fffd}[2J\n"
+        );
+        assert!(told(&installed, true).contains("granted:"));
+    }
+
+    #[test]
+    fn a_connector_is_shown_with_its_versions_and_findings() {
+        let connector = json!({
+            "name": "guest", "technology": "Guest", "version": "1.0.0",
+            "canary": { "version": "1.1.0", "connections": ["A"] },
+            "rollout": { "version": "1.2.0", "step": "blocked", "findings": [{ "blocks": true, "message": "A: no" }] },
+            "versions": [{
+                "version": "1.2.0", "state": "waiting", "digest": "ab", "origin": "upload", "signature": "unsigned",
+                "permissions": [{ "permission": "send GET", "granted": false }]
+            }]
+        });
+        let text = shown(&connector);
+        for part in
+            ["1.1.0 for 1", "1.2.0 blocked", "stands in the way: A: no", "1 (1 wait)", "1.2.0 waits for: send GET"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+}
