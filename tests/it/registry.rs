@@ -242,6 +242,8 @@ async fn a_host_gets_a_component_from_a_registry_by_the_hand_of_whoever_installs
     std::fs::write(desk.file("versions.wasm"), Variant::new("1.2.0").component()?)?;
     let changed = install(desk.file("versions.wasm").to_string_lossy().into_owned()).await?;
     assert!(String::from_utf8_lossy(&changed.stderr).contains("does not belong to this component"));
+    desk.done(&["sign", "versions.wasm", "--key", "team.key", "--detached"]).await;
+    assert!(install(desk.file("versions.wasm").to_string_lossy().into_owned()).await?.status.success(), "signed again");
     host.stop().await;
     Ok(())
 }

@@ -125,6 +125,12 @@ pub fn detach(bytes: &[u8], key: &SigningKey) -> String {
     format!("{}\n", STANDARD.encode(record(bytes, key).bytes()))
 }
 
+/// The signatures beside a component without those of these keys.
+pub fn without(detached: &[u8], keys: &[KeyId]) -> Result<String, InvalidSignature> {
+    let others = beside(detached)?.into_iter().filter(|record| !keys.contains(&record.key));
+    Ok(others.map(|record| format!("{}\n", STANDARD.encode(record.bytes()))).collect())
+}
+
 /// The component without the signatures at its end.
 pub fn strip(bytes: &[u8]) -> Result<&[u8], InvalidSignature> {
     Ok(&bytes[..embedded(bytes)?.first().map_or(bytes.len(), |(covers, _)| *covers)])

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::{frame, icons};
+use super::{connectors, frame, icons};
 use crate::api::{
     ApiState,
     caller::{self, Caller, SESSION_COOKIE},
@@ -92,7 +92,7 @@ impl FromRequest<ApiState> for Posted {
     }
 }
 
-/// A form with files that was sent from a page of the visitor's session, by somebody who may act.
+/// A form with files that was sent from a page of an administrator's session.
 pub(super) struct Uploaded {
     /// Who sent it.
     pub(super) visitor: Visitor,
@@ -112,8 +112,8 @@ impl FromRequest<ApiState> for Uploaded {
     async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
-        // Before the body is read: it may be large.
-        routes::may_act(&visitor.caller)?;
+        // Before the body is read, which may be large. Files are components, and those are for administrators.
+        connectors::only_for(&visitor)?;
         let body = input::bounded(&parts.headers, body, MAX_COMPONENT + MAX_FORM).await?;
         let parts = multipart::parts(&parts.headers, &body)?;
         let uploaded = Self { visitor, parts };

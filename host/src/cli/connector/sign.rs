@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -59,13 +59,11 @@ pub(super) fn run(args: &SignArgs) -> anyhow::Result<Exit> {
     let written = if args.detached {
         let place = file::signature_file(&args.file);
         let known = file::signature(&args.file, None)?;
-        let signed =
-            signature::signers(&bytes, known.as_deref()).with_context(|| format!("read {}", place.display()))?;
-        let mut text = String::from_utf8(known.unwrap_or_default())?;
-        for key in &keys {
-            ensure!(!signed.contains(&key.public().id()), "it is already signed with {}", key.public());
-            text.push_str(&signature::detach(&bytes, key));
-        }
+        // What a key said of this file before, it says anew; the others' signatures stay.
+        let ids: Vec<_> = keys.iter().map(|key| key.public().id()).collect();
+        let others = known.map(|known| signature::without(&known, &ids)).transpose();
+        let mut text = others.with_context(|| format!("read {}", place.display()))?.unwrap_or_default();
+        keys.iter().for_each(|key| text.push_str(&signature::detach(&bytes, key)));
         file::write(&place, text.as_bytes())?;
         place
     } else {

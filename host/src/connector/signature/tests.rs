@@ -220,6 +220,15 @@ fn what_stands_beside_is_a_signature_or_refused() {
 }
 
 #[test]
+fn what_is_signed_again_beside_replaces_what_the_same_key_said() {
+    let (bytes, ours, other) = (component(), key(), key());
+    let both = detach(b"\0asm of before", &ours) + &detach(&bytes, &other);
+    let kept = without(both.as_bytes(), &[ours.public().id()]).expect("signatures");
+    assert_eq!(kept, detach(&bytes, &other));
+    assert!(without(b"AAAA", &[]).is_err());
+}
+
+#[test]
 fn bytes_that_are_no_component_are_refused() {
     for bytes in [&b"\0asm"[..], b"\0asm\x0d\0\x01\0\x00", b"\0asm\x0d\0\x01\0\x00\xff\xff\xff\xff\x7f"] {
         assert!(matches!(verify(bytes, None, &[]), Err(InvalidSignature::Sections(_))), "{bytes:?}");

@@ -43,8 +43,9 @@ pub(in crate::api::ui) async fn activate(
 ) -> Result<Response, ApiError> {
     only_for(&posted.visitor)?;
     let canary = match posted.field("scope") {
+        "all" => None,
         "some" => Some(chosen(&state, &name, &posted).await?),
-        _ => None,
+        _ => return Err(not_whole()),
     };
     let forced = posted.field("force") == "1";
     let asked = Asked { version, canary, shadow: false, forced, by: posted.visitor.caller.actor() };
@@ -98,5 +99,9 @@ pub(in crate::api::ui) async fn remove(
 }
 
 fn revision(posted: &Posted) -> Result<u64, ApiError> {
-    posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))
+    posted.field("revision").parse().map_err(|_| not_whole())
+}
+
+fn not_whole() -> ApiError {
+    ApiError::bad_request("form", "the form is not whole")
 }
