@@ -15,6 +15,7 @@ pub mod explain;
 pub mod holds;
 pub mod input;
 pub mod jobs;
+pub mod metrics;
 mod multipart;
 pub mod objects;
 pub mod openapi;
@@ -24,7 +25,7 @@ pub mod routes;
 pub mod settings;
 pub mod ui;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::sync::Semaphore;
@@ -62,11 +63,13 @@ pub struct ApiState {
 pub struct Options {
     /// How long a test of a connection may take in a request.
     pub check_timeout: Duration,
+    /// The store's file, whose size is told.
+    pub store_file: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { check_timeout: Duration::from_secs(60) }
+        Self { check_timeout: Duration::from_secs(60), store_file: None }
     }
 }
 

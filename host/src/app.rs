@@ -131,7 +131,7 @@ impl App {
             egress: egress.clone(),
             vault,
             clock: options.clock,
-            options: Arc::new(api::Options::default()),
+            options: Arc::new(api::Options { store_file: Some(dir.join(STORE)), ..api::Options::default() }),
             streams: api::streams(),
             stopping: shutdown.clone(),
         };

@@ -162,42 +162,14 @@ struct File {
     connectors: ConnectorsFile,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ConnectorsFile {
     trusted_keys: Vec<String>,
     unsigned: Unsigned,
-    compile_seconds: u32,
-    compile_memory_mib: u32,
+    compile_seconds: Option<u32>,
+    compile_memory_mib: Option<u32>,
     limits: BTreeMap<String, Limits>,
-}
-
-impl Default for ConnectorsFile {
-    fn default() -> Self {
-        Self::from(ConnectorLimits::default())
-    }
-}
-
-impl From<ConnectorLimits> for ConnectorsFile {
-    fn from(of: ConnectorLimits) -> Self {
-        let CompileLimits { compile_seconds, compile_memory_mib } = of.compile;
-        let (trusted_keys, unsigned) = (Vec::new(), Unsigned::default());
-        Self { trusted_keys, unsigned, compile_seconds, compile_memory_mib, limits: of.limits }
-    }
-}
-
-impl TryFrom<ConnectorsFile> for ConnectorLimits {
-    type Error = ConfigError;
-
-    fn try_from(file: ConnectorsFile) -> Result<Self, ConfigError> {
-        let ConnectorsFile { compile_seconds, compile_memory_mib, limits, .. } = file;
-        let compile = CompileLimits { compile_seconds, compile_memory_mib };
-        compile.check().map_err(|why| ConfigError::Value("connectors".into(), why))?;
-        for (name, limits) in &limits {
-            limits.check().map_err(|why| ConfigError::Value(format!("connectors.limits.{name}"), why))?;
-        }
-        Ok(Self { compile, limits })
-    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -340,7 +312,9 @@ impl Config {
             connectors: ConnectorsFile {
                 trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
                 unsigned: self.trust.unsigned,
-                ..self.connectors.clone().into()
+                compile_seconds: Some(self.connectors.compile.compile_seconds),
+                compile_memory_mib: Some(self.connectors.compile.compile_memory_mib),
+                limits: self.connectors.limits.clone(),
             },
         };
         toml::to_string(&file).map_err(|e| ConfigError::Value("configuration".into(), e.to_string()))
@@ -484,6 +458,20 @@ fn trusted(text: &str) -> Result<PublicKey, ConfigError> {
     text.parse().map_err(wrong)
 }
 
+/// What connectors may use, within what a host can keep.
+fn connector_limits(file: ConnectorsFile) -> Result<ConnectorLimits, ConfigError> {
+    let usual = CompileLimits::default();
+    let compile = CompileLimits {
+        compile_seconds: file.compile_seconds.unwrap_or(usual.compile_seconds),
+        compile_memory_mib: file.compile_memory_mib.unwrap_or(usual.compile_memory_mib),
+    };
+    compile.check().map_err(|why| ConfigError::Value("connectors".into(), why))?;
+    for (name, limits) in &file.limits {
+        limits.check().map_err(|why| ConfigError::Value(format!("connectors.limits.{name}"), why))?;
+    }
+    Ok(ConnectorLimits { compile, limits: file.limits })
+}
+
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
     text.parse().map_err(|_| ConfigError::Value(name.into(), format!("{text:?} is not what is expected: {expected}")))
 }
@@ -528,7 +516,7 @@ impl TryFrom<File> for Config {
             log: file.log,
             jobs: file.jobs,
             history: file.history,
-            connectors: file.connectors.try_into()?,
+            connectors: connector_limits(file.connectors)?,
             master_key_file: file.master_key_file,
             admin_key_file: file.admin_key_file,
         })

@@ -418,6 +418,9 @@ impl Connector {
         names: &[String],
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
+        if !self.can_read_columns() {
+            return (Err(unsupported("catalog-columns")), Usage::default());
+        }
         let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (scope, namespace, names) = (scope.clone(), namespace.to_owned(), names.to_vec());
@@ -451,6 +454,9 @@ impl Connector {
         namespace: &str,
         names: &[String],
     ) -> (Result<Vec<Presence>, CallError>, Usage) {
+        if !self.can_confirm() {
+            return (Err(unsupported("catalog-confirm")), Usage::default());
+        }
         let config = self.with_origin(session, config);
         let exports = self.exports.clone();
         let (path, namespace, names) = (v0_1::path(scope), namespace.to_owned(), names.to_vec());

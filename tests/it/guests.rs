@@ -92,7 +92,12 @@ fn stopped<T>(result: Result<T, CallError>) {
 #[test]
 fn every_guest_has_a_test() {
     // One of them is made versions of, which have tests of their own.
-    let tests = concat!(include_str!("guests.rs"), include_str!("../src/versions.rs"));
+    let tests = concat!(
+        include_str!("guests.rs"),
+        include_str!("swap.rs"),
+        include_str!("compile.rs"),
+        include_str!("../src/versions.rs")
+    );
     for (name, _) in guests::ALL {
         assert!(tests.contains(&format!("guests::{}", name.to_uppercase())), "no test runs the guest `{name}`");
     }

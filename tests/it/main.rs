@@ -3,6 +3,7 @@
 mod api;
 mod canary;
 mod cli;
+mod compile;
 mod connector_pages;
 mod connectors;
 mod databricks;
@@ -20,5 +21,6 @@ mod recordings;
 mod registry;
 mod signing;
 mod snowflake;
+mod swap;
 mod sync;
 mod tidy;

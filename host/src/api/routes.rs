@@ -33,6 +33,7 @@ use super::{
     explain::{self, ExplainJson},
     holds::{self, DecidedJson, HoldsJson},
     jobs::{self, JobJson, JobsPage, StatusesBody, SummaryJson},
+    metrics,
     objects::{self, ColumnsJson, CrawlBody, DeletedJson, HitsJson, ObjectJson, Queued, SearchBody},
     operations::{self, Health, Verified},
     settings::{self, SettingsBody, SettingsChanged},
@@ -88,6 +89,7 @@ pub fn table() -> Vec<Route> {
         post("/verify",                     ADMIN,  "Check the store against its own rules",           operations::verify).gives::<Verified>(200),
         get("/healthz",                     Public, "The process runs",                                operations::healthz).gives::<Health>(200),
         get("/readyz",                      Public, "The host can take requests",                      operations::readyz).gives::<Health>(200),
+        get("/metrics",                     ADMIN,  "Counters of the host and its connectors, as Prometheus reads them", metrics::get),
         get("/openapi.json",                Public, "The API as an OpenAPI document",                  operations::openapi).gives::<serde_json::Value>(200),
         get("/docs",                        Public, "The API for people",                              docs::page),
     ]

@@ -1,6 +1,6 @@
 //! Machine code of components that were compiled before, in a directory of the host's own.
 //!
-//! Machine code is run as it is, so nothing is taken from a file that this installation did not write: every file begins
+//! Machine code is run as it is, so nothing is taken from a file that this installation did not write: every file ends
 //! with a tag over its name and content, made with a key that only the host knows. A file whose tag is wrong is removed and
 //! its component compiled again; it is never looked into. Losing the directory costs time and nothing else.
 
@@ -106,11 +106,8 @@ impl CodeCache {
                 return None;
             }
         };
-        let own = file.split_first_chunk::<TAG>().filter(|(tag, code)| {
-            // Constant time, so that nobody finds the tag byte by byte.
-            hmac::verify(&self.shared.key, &message(&key.0, code), *tag).is_ok()
-        });
-        if own.is_none() {
+        let own = file.split_last_chunk::<TAG>().is_some_and(|(code, tag)| self.is_tag(&key.0, code, tag));
+        if !own {
             tracing::error!(
                 target: "security",
                 file = key.0,
@@ -121,7 +118,7 @@ impl CodeCache {
             return None;
         }
         let mut code = file;
-        code.drain(..TAG);
+        code.truncate(code.len() - TAG);
         Some(code)
     }
 
@@ -137,13 +134,26 @@ impl CodeCache {
 
     fn write(&self, temporary: &str, key: &CodeKey, code: &[u8]) -> io::Result<()> {
         let dir = &self.shared.dir;
-        let tag = hmac::sign(&self.shared.key, &message(&key.0, code));
+        let tag = self.tag(&key.0, code);
         let mut options = OpenOptions::new();
         let mut file = dir.open_with(temporary, options.write(true).create_new(true).mode(0o600))?;
-        file.write_all(tag.as_ref())?;
         file.write_all(code)?;
+        file.write_all(tag.as_ref())?;
         file.sync_all()?;
         dir.rename(temporary, dir, &key.0)
+    }
+
+    /// Made over name and code: a file that is moved to another name is not what it says.
+    fn tag(&self, name: &str, code: &[u8]) -> hmac::Tag {
+        let mut tag = hmac::Context::with_key(&self.shared.key);
+        [name.as_bytes(), &[0], code].into_iter().for_each(|part| tag.update(part));
+        tag.sign()
+    }
+
+    fn is_tag(&self, name: &str, code: &[u8], tag: &[u8; TAG]) -> bool {
+        // Tags of the tags are compared, in constant time, so that nobody finds one byte by byte.
+        let expected = hmac::sign(&self.shared.key, self.tag(name, code).as_ref());
+        hmac::verify(&self.shared.key, tag, expected.as_ref()).is_ok()
     }
 
     fn read(&self, name: &str) -> io::Result<Vec<u8>> {
@@ -199,11 +209,6 @@ impl CodeCache {
             _ => {}
         }
     }
-}
-
-/// What the tag is made over: a file that is moved to another name is not what it says.
-fn message(name: &str, code: &[u8]) -> Vec<u8> {
-    [name.as_bytes(), &[0], code].concat()
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl Compiler {
         const SIGKILL: i32 = 9;
         const SIGXCPU: i32 = 24;
         // The allocator says so when it gives up, and the system's errors do.
-        let exhausted = ["memory allocation of", child::NO_MEMORY];
+        let exhausted = ["memory allocation of", "out of memory", child::NO_MEMORY];
         let exhausted = exhausted.iter().any(|text| words.contains(text));
         match (status.code(), status.signal()) {
             // What the component's own text holds, is in the words only here.

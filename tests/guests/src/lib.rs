@@ -3,6 +3,8 @@
 //!
 //! Nothing of the SDK but its generated bindings stands between them and the host: the SDK would not let them misbehave.
 
+pub mod pages;
+
 use std::marker::PhantomData;
 
 use wharfinger_sdk::__private::connector;

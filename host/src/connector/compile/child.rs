@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
-use wasmtime::Engine;
+use wasmtime::{Engine, error::OutOfMemory};
 
 use super::{
     super::{
@@ -106,12 +106,11 @@ pub fn run(order: &Order) -> Result<(), Failed> {
 /// Compiles for engines like this one.
 pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, Failed> {
     engine.precompile_component(bytes).map_err(|error| {
-        let refused = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
-        if refused.into_iter().any(|cause| cause.raw_os_error() == Some(NO_MEMORY_ERRNO)) {
-            Failed::Other(anyhow::anyhow!(NO_MEMORY))
-        } else {
-            Failed::Refused(format!("{error:#}"))
-        }
+        let no_memory = error.chain().any(|cause| {
+            let refused = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+            cause.is::<OutOfMemory>() || refused == Some(NO_MEMORY_ERRNO)
+        });
+        if no_memory { Failed::Other(anyhow::anyhow!(NO_MEMORY)) } else { Failed::Refused(format!("{error:#}")) }
     })
 }
 

@@ -4,6 +4,7 @@ mod approval;
 mod authentication;
 mod egress;
 mod keeping;
+mod kin;
 mod named;
 mod platform;
 mod recipes;

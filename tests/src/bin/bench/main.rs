@@ -10,6 +10,7 @@ mod hosted;
 mod million;
 mod platform;
 mod report;
+mod sandbox;
 mod scenario;
 mod store;
 
@@ -47,6 +48,8 @@ struct Arguments {
 enum Role {
     /// A large catalogue: what syncs of it cost, and how fast the host answers meanwhile.
     Million(million::Arguments),
+    /// What the sandbox costs: compiling, loading, calls, and calls beside the same code outside it.
+    Sandbox,
     /// A host: takes the host's own arguments.
     #[command(hide = true)]
     Host {
@@ -73,6 +76,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
             return Ok(wharfinger::cli::run(wharfinger::cli::Cli::parse_from(arguments))?.into());
         }
         Some(Role::Floor(arguments)) => println!("{}", serde_json::to_string(&floor::run(&arguments)?)?),
+        Some(Role::Sandbox) => println!("{}", sandbox::run(arguments.runs.max(1))?),
         Some(Role::Million(asked)) => {
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
             let outcome = million::run(&asked, &dir)?;
