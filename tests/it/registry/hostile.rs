@@ -18,11 +18,14 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What a server was asked: method, path, and what authorization it was given.
 type Asked = Arc<Mutex<Vec<(Method, String, Option<String>)>>>;
 
+/// What a server answers to method, path and authorization.
+type Answer = dyn Fn(&Method, &str, Option<&str>) -> Response + Send + Sync;
+
 /// A server with one handler that is told the whole request.
 #[derive(Clone)]
 struct Liar {
     asked: Asked,
-    answer: Arc<dyn Fn(&Method, &str, Option<&str>) -> Response + Send + Sync>,
+    answer: Arc<Answer>,
 }
 
 impl Liar {
