@@ -15,7 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("egress", &["model", "clock"]),
     ("connector", &["egress", "model", "clock"]),
     ("jobs", &["connector", "db", "egress", "model", "clock"]),
-    ("api", &["connector", "db", "egress", "model", "clock", "config"]),
+    ("registry", &["connector", "db", "egress", "model", "clock"]),
+    ("api", &["registry", "connector", "db", "egress", "model", "clock", "config"]),
     ("config", &["model", "egress", "connector"]),
     ("telemetry", &["config"]),
 ];
