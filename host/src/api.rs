@@ -16,6 +16,7 @@ pub mod holds;
 pub mod input;
 pub mod jobs;
 pub mod metrics;
+mod multipart;
 pub mod objects;
 pub mod openapi;
 pub mod operations;

@@ -13,6 +13,7 @@ mod history;
 mod hold;
 mod job;
 mod object;
+mod oci;
 mod serve;
 mod table;
 mod verify;
@@ -120,7 +121,11 @@ impl Exit {
             Some(api::ClientError::Refused { .. }) => Self::Refused,
             Some(api::ClientError::Unreachable { .. }) => Self::Unreachable,
             None if error.is::<ConfigError>() => Self::Usage,
-            None => Self::Failed,
+            None => match error.downcast_ref::<oci::OciError>() {
+                Some(oci::OciError::Unreachable { .. }) => Self::Unreachable,
+                Some(oci::OciError::Refused { .. } | oci::OciError::Unauthorized { .. }) => Self::Refused,
+                _ => Self::Failed,
+            },
         }
     }
 }
@@ -134,10 +139,10 @@ impl HostArgs {
 
 /// Carries out a command.
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
-    match cli.command {
+    match &cli.command {
         // Before anything is read or started.
-        Command::Compile(args) => return Ok(compile::run(&args)),
-        Command::Config(command) => return config::run(&command),
+        Command::Compile(args) => return Ok(compile::run(args)),
+        Command::Config(command) => return config::run(command),
         _ => {}
     }
     crate::memory::share_arenas();

@@ -115,6 +115,21 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
+/// As whom commands ask registries of connectors.
+#[derive(Clone)]
+pub struct RegistryConfig {
+    /// Name and password, where both are said.
+    pub credentials: Option<(String, Zeroizing<String>)>,
+    /// Where `docker login` keeps what it was told.
+    pub docker_config: Option<PathBuf>,
+}
+
+impl fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryConfig").field("docker_config", &self.docker_config).finish_non_exhaustive()
+    }
+}
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -194,7 +209,7 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 18] = [
+const KNOWN_VARIABLES: [&str; 20] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -213,6 +228,8 @@ const KNOWN_VARIABLES: [&str; 18] = [
     "WHARFINGER_HISTORY_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
+    "WHARFINGER_REGISTRY_USER",
+    "WHARFINGER_REGISTRY_PASSWORD",
 ];
 
 /// Families of variables that belong to tools around the host: the component build and the tests.
@@ -316,6 +333,31 @@ impl ClientConfig {
         let api_key = env.get("WHARFINGER_API_KEY").map(|k| Zeroizing::new(k.trim().to_owned()));
         Ok(Self { url: url.trim_end_matches('/').to_owned(), api_key })
     }
+}
+
+impl RegistryConfig {
+    /// What the environment says.
+    pub fn load(env: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        check_names(env)?;
+        let value = |name: &str| env.get(name).filter(|v| !v.is_empty()).cloned();
+        let credentials = match (value("WHARFINGER_REGISTRY_USER"), value("WHARFINGER_REGISTRY_PASSWORD")) {
+            (Some(user), Some(password)) => Some((user, Zeroizing::new(password))),
+            (None, None) => None,
+            _ => {
+                let message = "one without the other: WHARFINGER_REGISTRY_USER and WHARFINGER_REGISTRY_PASSWORD";
+                return Err(ConfigError::Value("WHARFINGER_REGISTRY_USER".into(), message.into()));
+            }
+        };
+        Ok(Self { credentials, docker_config: docker_config() })
+    }
+}
+
+/// Docker's own file of what was told to `docker login`.
+#[allow(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+fn docker_config() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let dir = named("DOCKER_CONFIG").or_else(|| Some(named("HOME")?.join(".docker")))?;
+    Some(dir.join("config.json"))
 }
 
 /// Where the API listens when nothing else is said.
@@ -551,6 +593,16 @@ mod tests {
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");
         assert_eq!(format!("{config:?}"), format!("{again:?}"));
         assert_eq!((again.trust.keys.len(), again.trust.unsigned), (2, Unsigned::Refuse));
+    }
+
+    #[test]
+    fn a_registry_is_told_name_and_password_or_neither() {
+        let one = env(&[("WHARFINGER_REGISTRY_USER", "ann")]);
+        assert!(RegistryConfig::load(&one).is_err());
+        let both = env(&[("WHARFINGER_REGISTRY_USER", "ann"), ("WHARFINGER_REGISTRY_PASSWORD", "hidden")]);
+        let config = RegistryConfig::load(&both).expect("config");
+        assert!(!format!("{config:?}").contains("hidden"), "the password is shown to nobody");
+        assert!(config.credentials.is_some_and(|(user, password)| user == "ann" && password.as_str() == "hidden"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A call runs in a fresh store under a deadline and limits, and what it returns is checked before it becomes a model
 //! type. A guest that traps, loops or lies fails its own call and nothing else.
 
-mod audit;
+pub mod audit;
 pub mod bundled;
 mod circuit;
 mod code;
@@ -17,8 +17,10 @@ mod instance;
 mod limits;
 mod loader;
 mod obstacle;
+mod section;
 pub mod signature;
 mod state;
+pub mod strip;
 mod turns;
 mod v0_1;
 
@@ -221,9 +223,14 @@ impl Connectors {
 
     /// Makes a component ready to be called: audit, compile, describe. It serves nothing yet.
     pub async fn prepare(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
-        let connector = Arc::new(loader::load(&self.shop, bytes).await?);
+        let connector = self.describe(bytes).await?;
         connector.descriptor.check_approved(&self.approved)?;
         Ok(connector)
+    }
+
+    /// Makes a component ready to be asked what it is, whatever it names and whether or not that is approved here.
+    pub async fn describe(&self, bytes: &[u8]) -> Result<Arc<Connector>, error::LoadError> {
+        loader::load(&self.shop, bytes).await.map(Arc::new)
     }
 
     /// Makes a component ready, and lets it serve its technology in the place of whatever does.

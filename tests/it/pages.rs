@@ -38,7 +38,7 @@ impl Browser {
         Self::signed_in_as(host, ADMIN_KEY).await
     }
 
-    async fn signed_in_as(host: &TestHost, key: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn signed_in_as(host: &TestHost, key: &str) -> anyhow::Result<Self> {
         let mut browser = Self::new(host)?;
         let answer = browser.post("/ui/login", "same-origin", &[("key", key), ("next", "/ui/jobs")]).await?;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/ui/jobs"));
@@ -71,6 +71,12 @@ impl Browser {
         self.send(request.header("sec-fetch-site", site).form(fields)).await
     }
 
+    /// Sends a body as a form of ours would.
+    pub(crate) async fn send_body(&self, path: &str, content_type: &str, body: Vec<u8>) -> anyhow::Result<Page> {
+        let request = self.http.request(Method::POST, format!("{}{path}", self.base)).body(body);
+        self.send(request.header("sec-fetch-site", "same-origin").header("content-type", content_type)).await
+    }
+
     /// Sends a form as a page of ours would, with the token of the page at `from`.
     pub(crate) async fn submit(&self, from: &str, path: &str, fields: &[(&str, &str)]) -> anyhow::Result<Page> {
         let token = self.get(from).await?.token()?;
@@ -85,14 +91,32 @@ impl Page {
     }
 
     /// What the first field of this name holds.
-    fn field(&self, name: &str) -> anyhow::Result<String> {
+    pub(crate) fn field(&self, name: &str) -> anyhow::Result<String> {
         let start = format!("name=\"{name}\" value=\"");
         let (_, rest) = self.text.split_once(&start).with_context(|| format!("no {name} in {}", self.text))?;
         Ok(rest.split('"').next().unwrap_or_default().to_owned())
     }
 
-    fn token(&self) -> anyhow::Result<String> {
+    pub(crate) fn token(&self) -> anyhow::Result<String> {
         self.field("token")
+    }
+
+    /// Names and values of what the last form on the page sends without being asked, but for the token.
+    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
+        let form = self.text.rsplit("<form").next().unwrap_or_default();
+        let fields = form.split("<input type=\"hidden\" name=\"").skip(1).filter_map(|rest| {
+            let (name, rest) = rest.split_once('"')?;
+            let (value, _) = rest.strip_prefix(" value=\"")?.split_once('"')?;
+            Some((name.to_owned(), unescaped(value)))
+        });
+        fields.filter(|(name, _)| name != "token").collect()
+    }
+
+    /// The name of the field that holds a value.
+    pub(crate) fn field_of_value(&self, value: &str) -> anyhow::Result<String> {
+        let end = format!("\" value=\"{value}\"");
+        let (before, _) = self.text.split_once(&end).with_context(|| format!("no {value} in {}", self.text))?;
+        Ok(before.rsplit("name=\"").next().unwrap_or_default().to_owned())
     }
 
     /// No name, however hostile, has become markup, a direction of writing, or something unseen.
@@ -105,6 +129,10 @@ impl Page {
             assert!(!self.text.contains(never), "{never} in {}", self.text);
         }
     }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
 }
 
 /// A host with a connection to a platform whose names are as bad as can be, synced.

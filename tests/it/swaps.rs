@@ -84,10 +84,12 @@ async fn good_versions_are_swapped_without_a_failure_and_bad_ones_do_not_stay() 
     let seed = setting("WHARFINGER_TEST_SEED").unwrap_or_else(|| uuid::Uuid::new_v4().as_u128() as u64 & 0xffff_ffff);
     let swaps = setting("WHARFINGER_TEST_SWAPS").map_or(SWAPS, |swaps| swaps as usize);
     println!("seed {seed}, {swaps} swaps");
-    run(seed, swaps).await.with_context(|| format!("seed {seed}"))
+    let report = run(seed, swaps).await.with_context(|| format!("seed {seed}"))?;
+    println!("{report}");
+    Ok(())
 }
 
-async fn run(seed: u64, swaps: usize) -> anyhow::Result<()> {
+async fn run(seed: u64, swaps: usize) -> anyhow::Result<String> {
     let mut random = Random::new(seed);
     let host = TestHost::start_with(Clock::system(), |config| {
         // A call that computes without end shall not take half a minute of the test.
@@ -132,10 +134,9 @@ async fn run(seed: u64, swaps: usize) -> anyhow::Result<()> {
     }
     let violations = host.app().db().verify().await?;
     ensure!(violations.is_empty(), "{violations:?}");
-    storm.figures.print();
-    syncs.judge()?;
+    let report = storm.figures.report() + &syncs.judge()?;
     host.stop().await;
-    Ok(())
+    Ok(report)
 }
 
 /// Who swaps, and what came of it.
@@ -160,10 +161,10 @@ impl Storm<'_> {
         }
         match kind {
             Kind::Good => {
-                let seen = figures::watch(self.host, version);
+                let mut seen = figures::watch(self.host, version);
                 let step = self.activate(version).await?;
                 ensure!(step == "done", "a good version was kept out: {}", detail(self.host).await?);
-                self.figures.seen(&seen.await??);
+                self.figures.seen(&seen.join_next().await.context("somebody watches")???);
                 self.serves = version.into();
             }
             Kind::Failing => {

@@ -5,6 +5,7 @@ pub mod guests;
 pub mod host;
 pub mod inventory;
 pub mod neighbours;
+pub mod registry;
 pub mod rows;
 pub mod versions;
 

@@ -18,7 +18,8 @@ use serde::Serialize;
 pub use change::{ActivateBody, ApproveBody};
 pub(super) use change::{activate, approve, remove, roll_back};
 pub use install::InstalledJson;
-pub(super) use install::{INSTALL_PARAMETERS, install};
+pub(super) use install::{INSTALL_PARAMETERS, install, not_installed};
+pub(super) use wire::state_of;
 pub use wire::{ConnectorDetail, ConnectorJson, RolledBackJson};
 
 use super::{ApiState, error::ApiError};
@@ -69,7 +70,7 @@ async fn connections(state: &ApiState) -> Result<Connections, ApiError> {
 }
 
 /// Why nothing was changed, as callers are told.
-fn refused(error: ConnectorError) -> ApiError {
+pub(super) fn refused(error: ConnectorError) -> ApiError {
     let message = error.to_string();
     match error {
         ConnectorError::NotFound => ApiError::not_found(message)

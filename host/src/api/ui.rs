@@ -11,6 +11,7 @@ mod badges;
 mod children;
 mod columns;
 mod connections;
+mod connectors;
 mod delete;
 mod detail;
 mod filter;
@@ -24,6 +25,7 @@ mod jobs;
 mod links;
 mod listing;
 mod object;
+mod pin;
 mod refusal;
 #[cfg(test)]
 mod sample;
@@ -70,6 +72,13 @@ pub fn router() -> Router<ApiState> {
         .route("/ui/object/{id}/changes",         get(history::below))
         .route("/ui/object/{id}/sync",            get(sync::ask).post(sync::start))
         .route("/ui/object/{id}/delete",          get(delete::ask).post(delete::confirm))
+        .route("/ui/object/{id}/pin",             post(pin::save))
+        .route("/ui/connectors",                  get(connectors::list).post(connectors::upload::install))
+        .route("/ui/connectors/{name}",           get(connectors::one::show))
+        .route("/ui/connectors/{name}/rollback",  get(connectors::ask::roll_back).post(connectors::decide::roll_back))
+        .route("/ui/connectors/{name}/{version}/approve",  get(connectors::ask::approve).post(connectors::decide::approve))
+        .route("/ui/connectors/{name}/{version}/activate", get(connectors::ask::activate).post(connectors::decide::activate))
+        .route("/ui/connectors/{name}/{version}/remove",   get(connectors::ask::remove).post(connectors::decide::remove))
         .route("/ui/holds/{id}/{verb}",           get(holds::ask).post(holds::decide))
         .route("/ui/jobs",                        get(jobs::list))
         .route("/ui/jobs/live",                   get(jobs::live))

@@ -58,6 +58,22 @@ struct Outside {
     sdk: Option<Vec<u8>>,
 }
 
+/// The names of what a component imports and exports, in its order.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Interfaces {
+    /// What it needs.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub exports: Vec<String>,
+}
+
+/// What a component that may be loaded imports and exports.
+pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, LoadError> {
+    audit(bytes)?;
+    let outside = read(bytes)?;
+    Ok(Interfaces { imports: outside.imports.into_iter().map(|(name, _)| name).collect(), exports: outside.exports })
+}
+
 /// Checks that the bytes are a component that imports nothing but what is allowed and exports what is needed.
 pub(super) fn audit(bytes: &[u8]) -> Result<(), LoadError> {
     if bytes.is_empty() {

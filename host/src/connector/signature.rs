@@ -24,8 +24,11 @@ use ring::{
 };
 
 pub use self::key::{KeyFileError, SigningKey};
-use self::record::Record;
-use super::error::LoadError;
+use self::record::{Record, is_signature};
+use super::{
+    error::LoadError,
+    section::{HEADER, sections},
+};
 use crate::model::signature::{KeyId, PublicKey, SignatureState, Trust, Unsigned};
 
 /// More signatures than this, and it is not looked at: checking them must not become work.
@@ -33,6 +36,9 @@ const MAX_SIGNATURES: usize = 16;
 
 /// Longest text of detached signatures: as many as are looked at, with room between them.
 const MAX_DETACHED: usize = 4096;
+
+/// What every component begins with.
+const MAGIC: &[u8] = b"\0asm";
 
 /// What the signed text begins with, so that no signature made for something else passes for one of these.
 const DOMAIN: &[u8] = b"wharfinger connector signature v1\0";
@@ -119,6 +125,12 @@ pub fn detach(bytes: &[u8], key: &SigningKey) -> String {
     format!("{}\n", STANDARD.encode(record(bytes, key).bytes()))
 }
 
+/// The signatures beside a component without those of these keys.
+pub fn without(detached: &[u8], keys: &[KeyId]) -> Result<String, InvalidSignature> {
+    let others = beside(detached)?.into_iter().filter(|record| !keys.contains(&record.key));
+    Ok(others.map(|record| format!("{}\n", STANDARD.encode(record.bytes()))).collect())
+}
+
 /// The component without the signatures at its end.
 pub fn strip(bytes: &[u8]) -> Result<&[u8], InvalidSignature> {
     Ok(&bytes[..embedded(bytes)?.first().map_or(bytes.len(), |(covers, _)| *covers)])
@@ -144,9 +156,16 @@ fn message(hashed: Context) -> Vec<u8> {
 /// The signatures at the end, each with how many bytes it covers, in the order in which they were made.
 fn embedded(bytes: &[u8]) -> Result<Vec<(usize, Record)>, InvalidSignature> {
     let mut found = Vec::new();
-    for section in record::sections(bytes) {
-        let section = section?;
-        if section.is_signature(bytes) {
+    // What is no WebAssembly at all is told so by whoever reads it next.
+    if !bytes.starts_with(MAGIC) {
+        return Ok(found);
+    }
+    if bytes.len() < HEADER {
+        return Err(InvalidSignature::Sections(bytes.len()));
+    }
+    for section in sections(bytes) {
+        let section = section.map_err(InvalidSignature::Sections)?;
+        if is_signature(&section, bytes) {
             let record = Record::of_section(&bytes[section.start..section.end]);
             found.push((section.start, record.ok_or(InvalidSignature::Unreadable)?));
         } else if !found.is_empty() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use wharfinger::{
     connector::{Connector, Connectors},
     model::name::Technology,
@@ -58,8 +58,9 @@ impl Figures {
         self.pause.push(seen.pause);
     }
 
-    pub(super) fn print(&mut self) {
-        println!("swaps: {:?}", self.swaps);
+    /// For people.
+    pub(super) fn report(&mut self) -> String {
+        let mut report = format!("swaps: {:?}\n", self.swaps);
         let taken_back = self.taken_back.iter_mut().map(|(kind, times)| (format!("{kind:?}, until taken back"), times));
         let all = [
             ("install, compile included".to_owned(), &mut self.installed),
@@ -69,16 +70,18 @@ impl Figures {
         for (what, times) in all.into_iter().chain(taken_back) {
             times.sort_unstable();
             if let (Some(median), Some(most)) = (times.get(times.len() / 2), times.last()) {
-                println!("{what}: median {median:.1?}, at most {most:.1?} ({} times)", times.len());
+                report += &format!("{what}: median {median:.1?}, at most {most:.1?} ({} times)\n", times.len());
             }
         }
+        report
     }
 }
 
 /// Looks on while a version takes over.
-pub(super) fn watch(host: &TestHost, version: &str) -> JoinHandle<anyhow::Result<Seen>> {
+pub(super) fn watch(host: &TestHost, version: &str) -> JoinSet<anyhow::Result<Seen>> {
     let (connectors, version) = (host.app().connectors().clone(), version.to_owned());
-    tokio::spawn(async move {
+    let mut watching = JoinSet::new();
+    watching.spawn(async move {
         let technology: Technology = TECHNOLOGY.parse()?;
         let began = Instant::now();
         let old = connectors.by_technology(&technology);
@@ -114,7 +117,8 @@ pub(super) fn watch(host: &TestHost, version: &str) -> JoinHandle<anyhow::Result
             }
             ensure!(began.elapsed() < Duration::from_secs(120), "nothing is read by {version}");
         }
-    })
+    });
+    watching
 }
 
 fn of_version(connectors: &Connectors, technology: &Technology, version: &str) -> Option<Arc<Connector>> {

@@ -70,12 +70,12 @@ impl Syncs {
     }
 
     /// No sync failed, or lacked anything, that had to do with good versions only.
-    pub(super) fn judge(&self) -> anyhow::Result<()> {
+    pub(super) fn judge(&self) -> anyhow::Result<String> {
         let notes = self.notes();
         let met = |span: &Span| notes.trouble.iter().any(|(from, to)| span.0 <= *to && *from <= span.1);
         let (troubled, calm): (Vec<_>, Vec<_>) = notes.ended.iter().partition(|(span, _)| met(span));
         let count = |syncs: &[&(Span, Option<String>)]| syncs.iter().filter(|(_, wrong)| wrong.is_some()).count();
-        println!(
+        let report = format!(
             "{} syncs with good versions only, {} of them failed; {} met a bad one, {} of them failed",
             calm.len(),
             count(&calm),
@@ -83,9 +83,9 @@ impl Syncs {
             count(&troubled)
         );
         let failed = calm.iter().find_map(|(_, wrong)| wrong.as_ref());
-        ensure!(failed.is_none(), "a sync failed without a bad version: {}", failed.map_or("", String::as_str));
+        ensure!(failed.is_none(), "{report}: {}", failed.map_or("", String::as_str));
         ensure!(calm.len() + troubled.len() > 8, "hardly anything was synced");
-        Ok(())
+        Ok(report)
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {

@@ -94,7 +94,7 @@ pub(in crate::api) async fn install(
 }
 
 /// Why a component was not installed or removed, as callers are told.
-pub(super) fn not_installed(error: InstallError) -> ApiError {
+pub(in crate::api) fn not_installed(error: InstallError) -> ApiError {
     match error {
         InstallError::Load(LoadError { code: "internal", message }) => {
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

@@ -270,7 +270,8 @@ impl HealthJson {
     }
 }
 
-fn state_of(connector: &Installed, version: &Version) -> &'static str {
+/// How a version stands, for programs.
+pub(in crate::api) fn state_of(connector: &Installed, version: &Version) -> &'static str {
     let number = &version.version;
     if connector.active_version() == Some(number) {
         "active"

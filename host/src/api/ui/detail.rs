@@ -14,7 +14,7 @@ use super::{
     filter, format,
     listing::ListQuery,
     object::{Shown, Tab},
-    schedule,
+    pin, schedule,
     session::Visitor,
     text,
 };
@@ -56,6 +56,11 @@ pub(super) async fn page(
 ) -> Result<Response, ApiError> {
     let connector = state.connectors.of(connection.id, &connection.technology);
     let facts = connector.as_deref().map(Facts::of);
+    let installed = state.db.connectors().await?;
+    let installed = installed.iter().find(|(installed, _)| installed.technology == connection.technology);
+    let pin = html! {
+        @if let Some(installed) = installed { (pin::form(shown.object.id, connection, installed, visitor)) }
+    };
     let now = state.clock.now();
     let content = html! {
         @match query.get("saved") {
@@ -63,7 +68,7 @@ pub(super) async fn page(
             "sync" => p.notice.good role="status" { "Saved. A sync looks for what may be new." },
             _ => p.notice.good role="status" { "Saved." },
         }
-        (view(connection, facts.as_ref(), &filter::panel(connection, &shown.object, visitor), now))
+        (view(connection, facts.as_ref(), &filter::panel(connection, &shown.object, visitor), &pin, now))
         (schedule::view(shown.object.id, connection, visitor, refusal, now))
     };
     shown.page(state, visitor, query, Tab::Connection, &content).await
@@ -91,7 +96,13 @@ impl<'a> Facts<'a> {
     }
 }
 
-fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Markup, now: Timestamp) -> Markup {
+fn view(
+    connection: &Connection,
+    connector: Option<&Facts<'_>>,
+    patterns: &Markup,
+    pin: &Markup,
+    now: Timestamp,
+) -> Markup {
     let schema = connector.map_or(&Value::Null, |c| c.schema);
     html! {
         h2 { "Account" }
@@ -125,7 +136,7 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Marku
             div { dt { "Project workspaces" } dd { "Off" } }
         }
         (patterns)
-        h2 { "Connector" }
+        h2 #connector { "Connector" }
         @match connector {
             None => p.notice.bad { "No connector for this technology is installed: nothing can be synced." },
             Some(c) => dl.facts {
@@ -135,6 +146,7 @@ fn view(connection: &Connection, connector: Option<&Facts<'_>>, patterns: &Marku
                 div { dt { "Digest" } dd { code { (text::name(c.digest)) } } }
             },
         }
+        (pin)
         h2 { "History" }
         dl.facts {
             div { dt { "Registered" } dd { (format::time(connection.created_at, now)) " by " (text::name(&connection.created_by.name)) } }
@@ -186,14 +198,14 @@ mod tests {
         connection.config = json!({ "role": "READER", "oAuthClientConfig": { "clientId": "<id>" }, "useTls": true });
         let schema = json!({ "properties": { "role": { "title": "Role" } } });
         let facts = Facts { title: "T", name: "t", version: "1.2.3", digest: "abc", schema: &schema };
-        let shown = view(&connection, Some(&facts), &html! {}, sample::now()).into_string();
+        let shown = view(&connection, Some(&facts), &html! {}, &html! {}, sample::now()).into_string();
         for part in
             ["Role", "READER", "oAuthClientConfig.clientId", "&lt;id&gt;", "Yes", "1.2.3", "https://lake.example"]
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
         assert!(
-            view(&connection, None, &html! {}, sample::now())
+            view(&connection, None, &html! {}, &html! {}, sample::now())
                 .into_string()
                 .contains("No connector for this technology")
         );

@@ -3,7 +3,7 @@
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::{assets, format, icons, session::Visitor, text};
+use super::{assets, connectors, format, icons, session::Visitor, text};
 
 /// Which part of the navigation a page belongs to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(super) enum Section {
     Connections,
     /// Jobs.
     Jobs,
+    /// Connectors.
+    Connectors,
 }
 
 /// What the surroundings of a page need to know.
@@ -51,6 +53,9 @@ impl Frame<'_> {
                 nav aria-label="Main" {
                     a href="/ui/connections" aria-current=[current(Section::Connections)] { "Data" }
                     a href="/ui/jobs" aria-current=[current(Section::Jobs)] { "Jobs" }
+                    @if connectors::are_for(self.visitor) {
+                        a href="/ui/connectors" aria-current=[current(Section::Connectors)] { "Connectors" }
+                    }
                 }
                 span.push {}
                 (gear(self.running))

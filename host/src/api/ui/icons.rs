@@ -32,6 +32,11 @@ pub(super) fn chevron() -> Markup {
     drawing("icon chevron", r#"<path d="M6 4l4 4-4 4"/>"#)
 }
 
+/// A connector.
+pub(super) fn plug() -> Markup {
+    drawing("icon", r#"<path d="M2 6h3V4a2 2 0 1 1 4 0v2h4v3h-1a2 2 0 1 0 0 4h1v1H2z"/>"#)
+}
+
 /// More actions.
 pub(super) fn more() -> Markup {
     drawing(

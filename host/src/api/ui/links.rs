@@ -1,6 +1,8 @@
 //! Addresses of pages. Objects are addressed by id: it stays when they are renamed, and no name, however hostile, has
 //! to pass through an address.
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
 use crate::model::id::{HoldId, JobId, ObjectId};
 
 /// An object's first tab.
@@ -61,4 +63,34 @@ pub(super) fn hold(id: HoldId, verb: &str) -> String {
 /// A job.
 pub(super) fn job(id: JobId) -> String {
     format!("/ui/jobs/{id}")
+}
+
+/// Pins the version that serves it, where it is a connection.
+pub(super) fn pin(id: ObjectId) -> String {
+    format!("/ui/object/{id}/pin")
+}
+
+/// A connector. Its name has lower-case letters, digits and hyphens.
+pub(super) fn connector(name: &str) -> String {
+    format!("/ui/connectors/{name}")
+}
+
+/// The same, telling what was done with which version.
+pub(super) fn connector_told(name: &str, done: &str, version: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("done", done);
+    if !version.is_empty() {
+        query.append_pair("version", version);
+    }
+    format!("{}?{}", connector(name), query.finish())
+}
+
+/// Asks whether to `approve`, `activate` or `remove` a version, which is any text after its numbers.
+pub(super) fn version(name: &str, version: &str, verb: &str) -> String {
+    format!("/ui/connectors/{name}/{}/{verb}", utf8_percent_encode(version, NON_ALPHANUMERIC))
+}
+
+/// Asks whether to go back to the version before.
+pub(super) fn roll_back(name: &str) -> String {
+    format!("/ui/connectors/{name}/rollback")
 }

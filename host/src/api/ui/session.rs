@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use axum::{
+    body::Bytes,
     extract::{FromRequest, FromRequestParts, Query, Request, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
@@ -17,13 +18,16 @@ use maud::{Markup, html};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::{frame, icons};
+use super::{connectors, frame, icons};
 use crate::api::{
     ApiState,
     caller::{self, Caller, SESSION_COOKIE},
     error::ApiError,
-    input, routes,
+    input,
+    multipart::{self, Part},
+    routes,
 };
+use crate::registry::files::MAX_COMPONENT;
 
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(12);
@@ -69,16 +73,17 @@ impl Posted {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// The fields whose names begin like this, by what their names go on with.
+    pub(super) fn fields_after<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.fields.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
+    }
+
     /// A form of the visitor's session, whoever the visitor is.
     async fn of_session(request: Request, state: &ApiState) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         let fields = read_form(&parts.headers, body).await?;
-        let sent = fields.get("token").map_or("", String::as_str);
-        if visitor.token.is_empty() || !same(sent, &visitor.token) {
-            return Err(ApiError::forbidden("this form is not of your present session")
-                .hint("go back, load the page again, and send the form once more"));
-        }
+        of_this_session(&visitor, fields.get("token").map_or("", String::as_str))?;
         Ok(Self { visitor, fields })
     }
 }
@@ -92,6 +97,44 @@ impl FromRequest<ApiState> for Posted {
         routes::may_act(&posted.visitor.caller)?;
         Ok(posted)
     }
+}
+
+/// A form with files that was sent from a page of an administrator's session.
+pub(super) struct Uploaded {
+    /// Who sent it.
+    pub(super) visitor: Visitor,
+    parts: Vec<Part>,
+}
+
+impl Uploaded {
+    /// A file, empty where the form has none.
+    pub(super) fn file(&self, name: &str) -> Bytes {
+        self.parts.iter().find(|part| part.name == name).map(|part| part.bytes.clone()).unwrap_or_default()
+    }
+}
+
+impl FromRequest<ApiState> for Uploaded {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &ApiState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, state).await?;
+        // Before the body is read, which may be large. Files are components, and those are for administrators.
+        connectors::only_for(&visitor)?;
+        let body = input::bounded(&parts.headers, body, MAX_COMPONENT + MAX_FORM).await?;
+        let parts = multipart::parts(&parts.headers, &body)?;
+        let uploaded = Self { visitor, parts };
+        of_this_session(&uploaded.visitor, std::str::from_utf8(&uploaded.file("token")).unwrap_or_default())?;
+        Ok(uploaded)
+    }
+}
+
+fn of_this_session(visitor: &Visitor, sent: &str) -> Result<(), ApiError> {
+    if visitor.token.is_empty() || !same(sent, &visitor.token) {
+        return Err(ApiError::forbidden("this form is not of your present session")
+            .hint("go back, load the page again, and send the form once more"));
+    }
+    Ok(())
 }
 
 async fn read_form(headers: &HeaderMap, body: axum::body::Body) -> Result<BTreeMap<String, String>, ApiError> {

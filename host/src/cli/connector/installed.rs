@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::{registry::RegistryArgs, source};
 use crate::cli::{
     Exit, Output,
     api::{Api, segment},
@@ -41,9 +42,10 @@ pub(in crate::cli) enum Command {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InstallArgs {
-    /// The component
-    file: PathBuf,
-    /// Its detached signature
+    /// The component: a file, or oci://REFERENCE, which this command fetches
+    #[arg(value_name = "FILE|oci://REFERENCE")]
+    component: String,
+    /// Its detached signature; FILE.sig, or what the registry has with it, if there is one
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
     /// Where it comes from, for people
@@ -55,6 +57,8 @@ pub(in crate::cli) struct InstallArgs {
     /// Activate it, and wait for that
     #[arg(long)]
     activate: bool,
+    #[command(flatten)]
+    registry: RegistryArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -127,12 +131,10 @@ pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
 }
 
 async fn install(api: &Api, args: InstallArgs) -> anyhow::Result<Exit> {
-    let bytes = std::fs::read(&args.file).with_context(|| format!("read {}", args.file.display()))?;
-    let read = |file: &PathBuf| std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()));
-    let signature = args.signature.as_ref().map(read).transpose()?;
-    let query = args.origin.map(|origin| format!("?origin={}", segment(&origin))).unwrap_or_default();
-    let signature = signature.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-    let installed = api.upload(&format!("/connectors{query}"), bytes, signature.as_deref()).await?;
+    let source = source::fetch(&args.component, args.signature.as_deref(), args.registry).await?;
+    let origin = args.origin.or(source.origin);
+    let query = origin.map(|origin| format!("?origin={}", segment(&origin))).unwrap_or_default();
+    let installed = api.upload(&format!("/connectors{query}"), source.component, source.signature.as_deref()).await?;
     let (name, version) = (text(&installed, "name").to_owned(), text(&installed, "version").to_owned());
     let waits = installed["waiting"].as_array().is_some_and(|waiting| !waiting.is_empty());
     if waits && args.approve {

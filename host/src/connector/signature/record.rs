@@ -1,7 +1,6 @@
-//! The bytes of a signature, and where in a component the sections begin and end.
+//! The bytes of a signature.
 
-use super::InvalidSignature;
-use crate::model::signature::KeyId;
+use crate::{connector::section::Section, model::signature::KeyId};
 
 /// The name of the custom section.
 const NAME: &[u8] = b"wharfinger.signature";
@@ -12,25 +11,12 @@ const RECORD_BYTES: usize = 1 + 32 + 64;
 /// What follows a section's size: the length of the name, the name, the record. Below 128, so the size is
 /// one byte: a section is written in one way only, and read in no other.
 const INSIDE: usize = 1 + NAME.len() + RECORD_BYTES;
-/// `\0asm` and the version, before the first section.
-const HEADER: usize = 8;
-
 /// A signature.
 #[derive(Clone)]
 pub(super) struct Record {
     /// Whose it is.
     pub(super) key: KeyId,
     pub(super) signature: [u8; 64],
-}
-
-/// Where one of the outermost sections lies.
-pub(super) struct Section {
-    id: u8,
-    /// Where its id stands.
-    pub(super) start: usize,
-    inside: usize,
-    /// The byte after it.
-    pub(super) end: usize,
 }
 
 impl Record {
@@ -55,47 +41,7 @@ impl Record {
     }
 }
 
-impl Section {
-    /// Whether it is a custom section of this name, however the name's length is written.
-    pub(super) fn is_signature(&self, bytes: &[u8]) -> bool {
-        let inside = &bytes[self.inside..self.end];
-        self.id == 0
-            && number(inside).is_some_and(|(length, read)| {
-                inside.get(read..read.saturating_add(length)).is_some_and(|name| name == NAME)
-            })
-    }
-}
-
-/// The outermost sections, in order, until one cannot be told apart. What lies in them is not looked at, and none is
-/// kept: a file can be made of millions.
-pub(super) fn sections(bytes: &[u8]) -> impl Iterator<Item = Result<Section, InvalidSignature>> {
-    let mut start = HEADER;
-    std::iter::from_fn(move || {
-        if start == bytes.len() {
-            return None;
-        }
-        let found = section(bytes, start).ok_or(InvalidSignature::Sections(start.min(bytes.len())));
-        start = found.as_ref().map_or(bytes.len(), |section| section.end);
-        Some(found)
-    })
-}
-
-fn section(bytes: &[u8], start: usize) -> Option<Section> {
-    let id = *bytes.get(start)?;
-    let (size, read) = number(bytes.get(start + 1..)?)?;
-    let inside = start + 1 + read;
-    let end = inside.checked_add(size).filter(|end| *end <= bytes.len())?;
-    Some(Section { id, start, inside, end })
-}
-
-/// A number of at most 32 bits in LEB128, and how many bytes it takes.
-fn number(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut value = 0_u64;
-    for (at, byte) in bytes.iter().take(5).enumerate() {
-        value |= u64::from(byte & 0x7f) << (7 * at);
-        if byte & 0x80 == 0 {
-            return Some((usize::try_from(u32::try_from(value).ok()?).ok()?, at + 1));
-        }
-    }
-    None
+/// Whether a section is a custom one of this name, however the name's length is written.
+pub(super) fn is_signature(section: &Section, bytes: &[u8]) -> bool {
+    section.custom_name(bytes) == Some(NAME)
 }

@@ -1,0 +1,100 @@
+//! `connector inspect`: a component before anybody installs it. It is asked what it is, with nothing granted.
+#![allow(clippy::print_stdout, reason = "this is the command's output")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    super::{Exit, Output, table::shown},
+    file,
+};
+use crate::{
+    config::{Config, Flags, environment, own_program},
+    connector::{Connectors, Setup, audit, signature},
+    model::signature::{SignatureState, Trust},
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InspectArgs {
+    /// The component
+    file: PathBuf,
+    /// Its detached signature; FILE.sig if that is there
+    #[arg(long, value_name = "FILE")]
+    signature: Option<PathBuf>,
+    /// Configuration file (TOML) of the host whose trusted keys count
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) async fn run(args: InspectArgs) -> anyhow::Result<Exit> {
+    let trust = Config::load(&Flags { config: args.config, ..Flags::default() }, &environment())?.trust;
+    let bytes = file::read(&args.file)?;
+    let beside = file::signature(&args.file, args.signature.as_deref())?;
+    let found = inspect(&bytes, beside.as_deref(), &trust).await?;
+    if args.output.json {
+        println!("{found:#}");
+    } else {
+        print(&found);
+    }
+    Ok(Exit::Done)
+}
+
+/// All there is to know of a component, as the JSON form says it.
+async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::Result<Value> {
+    let interfaces = audit::interfaces(bytes)?;
+    let state = signature::verify(bytes, beside, &trust.keys);
+    let signers: Vec<String> =
+        signature::signers(bytes, beside).unwrap_or_default().iter().map(ToString::to_string).collect();
+    let admitted = signature::admit(bytes, beside, trust);
+    let connector = Connectors::new(Setup::new(own_program()))?.describe(bytes).await?;
+    let about = &connector.descriptor;
+    Ok(json!({
+        "name": about.name,
+        "version": about.version,
+        "title": about.title,
+        "description": about.description,
+        "technology": about.technology.as_str(),
+        "digest": connector.digest,
+        "size": bytes.len(),
+        "signature": {
+            "state": state.as_ref().map_or("invalid", SignatureState::as_str),
+            "keys": signers,
+            "refused": admitted.err().map(|error| error.message),
+        },
+        "authentication": about.methods.iter().map(|method| &method.id).collect::<Vec<_>>(),
+        "permissions": about.permissions(),
+        "imports": interfaces.imports,
+        "exports": interfaces.exports,
+    }))
+}
+
+fn print(found: &Value) {
+    let text = |name: &str| found[name].as_str().map(shown).unwrap_or_default();
+    println!("{} {} ({})", text("name"), text("version"), text("title"));
+    if !text("description").is_empty() {
+        println!("{}", text("description"));
+    }
+    println!("technology  {}", text("technology"));
+    println!("digest      sha256:{}, {} bytes", text("digest"), found["size"]);
+    println!("signature   {}", found["signature"]["state"].as_str().unwrap_or_default());
+    list("signed by", &found["signature"]["keys"]);
+    if let Some(refused) = found["signature"]["refused"].as_str() {
+        println!("refused     {refused}");
+    }
+    list("authentication", &found["authentication"]);
+    list("permissions", &found["permissions"]);
+    list("imports", &found["imports"]);
+    list("exports", &found["exports"]);
+}
+
+fn list(title: &str, values: &Value) {
+    let values: Vec<_> = values.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    if !values.is_empty() {
+        println!("{title}:");
+        values.iter().for_each(|value| println!("  {}", shown(value)));
+    }
+}
