@@ -347,7 +347,8 @@ mod tests {
     fn options_keep_what_is_not_said() {
         let body = json!({
             "forceRecursiveCrawl": true, "include": ["SALES.\"a.b\".*", ["HR", "RAW_*"]], "exclude": [["TMP"]],
-            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }, "hold": { "share": 0.5, "confirmAfter": 3 }
+            "columnsMaxAge": "24h", "schedule": { "cron": "30 2 * * *" }, "hold": { "share": 0.5, "confirmAfter": 3 },
+            "pin": "1.2.0"
         });
         let stored = options(&body, &ConnectionOptions::default()).expect("options");
         assert_eq!(options(&json!({}), &stored).expect("ok"), stored);
@@ -355,7 +356,7 @@ mod tests {
         let expect = json!({
             "forceRecursiveCrawl": true, "include": [["SALES", "a.b", "*"], ["HR", "RAW_*"]], "exclude": [["TMP"]],
             "columnsMaxAge": 86400, "schedule": { "cron": "30 2 * * *", "jitter": 0 },
-            "hold": { "share": 0.5, "minimum": 50, "confirmAfter": 3 }
+            "hold": { "share": 0.5, "minimum": 50, "confirmAfter": 3 }, "pin": "1.2.0"
         });
         assert_eq!(shown, expect);
         assert_eq!(options(&shown, &ConnectionOptions::default()).expect("read back"), stored);
