@@ -485,7 +485,7 @@ impl Connector {
         let times = times.scaled(&self.limits);
         let called = instance::call(&self.guests, &self.component, self.limits, times, grant, work).await;
         if let Some(spent) = &called.spent {
-            pass.done(called.result.as_ref().err(), spent);
+            pass.done(called.result.as_ref().err(), spent, !times.is_trial);
         }
         let usage = called.usage();
         (called.result, usage)

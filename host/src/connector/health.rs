@@ -1,8 +1,10 @@
 //! How one version of a connector fares: what its calls cost, how they failed, and whether it is left alone for a while.
 //!
-//! Counted from the start of the host. *A failure of the connector* is every failed call, except where its code says that
-//! the cause lies elsewhere: `unavailable`, `rate-limited`, `not-found` and `stale-cursor`, and `timed-out` where the call
-//! spent at least half of its time waiting for the platform. Only those stand in the window by which versions are judged.
+//! Counted from the start of the host. *A failure of the connector* is every failed call of a sync, except where its code
+//! says that the cause lies elsewhere: `unavailable`, `rate-limited`, `not-found` and `stale-cursor`; `unauthenticated` and
+//! `permission-denied`, because credentials expire and grants are taken away under every version; and `timed-out` where the
+//! call spent at least half of its time waiting for the platform. Only those count as failures in the window by which versions
+//! are judged. Checks do not stand in it: a version that fails them does not take over in the first place.
 //! *A crash* is a call that was ended in its midst, by a trap or a limit (the wall clock only where the platform is not the
 //! one that was slow): crashes open the circuit ([`super::circuit`]) between the version and one connection.
 //! What the host itself could not do counts for nothing.
@@ -126,10 +128,10 @@ impl Health {
 
 impl Pass<'_> {
     /// Notes the end of the call. `error` is why it failed, where it did.
-    pub(super) fn done(mut self, error: Option<&CallError>, spent: &Spent) {
+    pub(super) fn done(mut self, error: Option<&CallError>, spent: &Spent, is_judged: bool) {
         let health = self.health;
-        let failed = error.is_some_and(|error| is_own(error.code, spent));
-        health.counts().add(error, spent, failed);
+        let failed = is_judged && error.is_some_and(|error| is_own(error.code, spent));
+        health.counts().add(error, spent, is_judged.then_some(failed));
         if let Some((connection, admitted)) = self.of.take() {
             let mut circuits = health.circuits();
             let circuit = circuits.entry(connection).or_default();
@@ -162,7 +164,7 @@ impl Drop for Pass<'_> {
 }
 
 impl Snapshot {
-    fn add(&mut self, error: Option<&CallError>, spent: &Spent, failed: bool) {
+    fn add(&mut self, error: Option<&CallError>, spent: &Spent, judged: Option<bool>) {
         self.calls += 1;
         if let Some(error) = error {
             *self.failures.entry(error.code).or_default() += 1;
@@ -180,7 +182,7 @@ impl Snapshot {
             Some(Refused::Tables) => self.denied_tables += 1,
             None => {}
         }
-        self.recent.push_back(failed);
+        self.recent.extend(judged);
         if self.recent.len() > WINDOW {
             self.recent.pop_front();
         }
@@ -190,11 +192,14 @@ impl Snapshot {
 /// Whether a failed call is a failure of the connector.
 fn is_own(code: ErrorCode, spent: &Spent) -> bool {
     match code {
-        ErrorCode::Unavailable | ErrorCode::RateLimited | ErrorCode::NotFound | ErrorCode::StaleCursor => false,
+        ErrorCode::Unavailable
+        | ErrorCode::RateLimited
+        | ErrorCode::NotFound
+        | ErrorCode::StaleCursor
+        | ErrorCode::Unauthenticated
+        | ErrorCode::PermissionDenied => false,
         ErrorCode::TimedOut => !spent.platform_slow,
         ErrorCode::InvalidConfig
-        | ErrorCode::Unauthenticated
-        | ErrorCode::PermissionDenied
         | ErrorCode::Unsupported
         | ErrorCode::Internal
         | ErrorCode::Denied
@@ -245,6 +250,8 @@ mod tests {
             (ErrorCode::RateLimited, false, false),
             (ErrorCode::NotFound, false, false),
             (ErrorCode::StaleCursor, false, false),
+            (ErrorCode::Unauthenticated, false, false),
+            (ErrorCode::PermissionDenied, false, false),
             (ErrorCode::TimedOut, true, false),
             (ErrorCode::TimedOut, false, true),
             (ErrorCode::Trapped, true, true),
@@ -253,20 +260,28 @@ mod tests {
         ] {
             let (health, _, _) = health();
             let spent = Spent { platform_slow, ..spent(None) };
-            health.admit(None).expect("admitted").done(Some(&error(code)), &spent);
+            health.admit(None).expect("admitted").done(Some(&error(code)), &spent, true);
             let found = health.snapshot();
             assert_eq!((found.recent_failures(), found.failures.get(&code)), (usize::from(own), Some(&1)), "{code:?}");
         }
     }
 
+    #[test]
+    fn what_is_tried_out_judges_no_version() {
+        let (health, _, _) = health();
+        health.admit(None).expect("admitted").done(Some(&error(ErrorCode::Trapped)), &spent(None), false);
+        let found = health.snapshot();
+        assert_eq!((found.calls, found.recent.len(), found.failures.get(&ErrorCode::Trapped)), (1, 0, Some(&1)));
+    }
+
     #[tokio::test]
     async fn a_failure_rings_and_the_window_forgets_the_oldest() {
         let (health, troubled, _) = health();
-        health.admit(None).expect("admitted").done(Some(&error(ErrorCode::Internal)), &spent(None));
+        health.admit(None).expect("admitted").done(Some(&error(ErrorCode::Internal)), &spent(None), true);
         // Rung before anybody listened.
         troubled.notified().await;
         for _ in 0..WINDOW {
-            health.admit(None).expect("admitted").done(None, &spent(None));
+            health.admit(None).expect("admitted").done(None, &spent(None), true);
         }
         let found = health.snapshot();
         assert_eq!((found.recent.len(), found.recent_failures(), found.calls), (WINDOW, 0, 21));
@@ -279,7 +294,11 @@ mod tests {
         let (health, _, clock) = health();
         let (bad, good) = (ConnectionId::generate(), ConnectionId::generate());
         let crash = |id| {
-            health.admit(Some(id)).expect("admitted").done(Some(&error(ErrorCode::Trapped)), &spent(Some(Stop::Stack)))
+            health.admit(Some(id)).expect("admitted").done(
+                Some(&error(ErrorCode::Trapped)),
+                &spent(Some(Stop::Stack)),
+                true,
+            )
         };
         (0..5).for_each(|_| crash(bad));
         let refused = health.admit(Some(bad)).map(|_| ()).expect_err("left alone");
@@ -291,7 +310,7 @@ mod tests {
         assert_eq!(health.snapshot().calls, 5, "what was not let through is no call");
         clock.set(until);
         drop(health.admit(Some(bad)).expect("one tries, and nobody waits for it"));
-        health.admit(Some(bad)).expect("another tries").done(None, &spent(None));
+        health.admit(Some(bad)).expect("another tries").done(None, &spent(None), true);
         assert!(health.snapshot().open.is_empty());
     }
 }

@@ -172,18 +172,20 @@ pub(super) struct Times {
     pub(super) wall: Duration,
     /// Time in which the guest itself computes.
     pub(super) cpu: Duration,
+    /// Whether it only tries something out: how that ends is told to who tries, and says nothing about a version that serves.
+    pub(super) is_trial: bool,
 }
 
 impl Times {
-    pub(super) const DESCRIBE: Self = Self::new("describe", 5, 3);
-    pub(super) const CHECK: Self = Self::new("check", 60, 10);
+    pub(super) const DESCRIBE: Self = Self { is_trial: true, ..Self::new("describe", 5, 3) };
+    pub(super) const CHECK: Self = Self { is_trial: true, ..Self::new("check", 60, 10) };
     pub(super) const PLAN: Self = Self::new("plan", 60, 10);
     pub(super) const READ: Self = Self::new("read", 120, 30);
     pub(super) const READ_COLUMNS: Self = Self::new("read columns", 120, 30);
     pub(super) const CONFIRM: Self = Self::new("confirm", 60, 10);
 
     const fn new(name: &'static str, wall: u64, cpu: u64) -> Self {
-        Self { name, wall: Duration::from_secs(wall), cpu: Duration::from_secs(cpu) }
+        Self { name, wall: Duration::from_secs(wall), cpu: Duration::from_secs(cpu), is_trial: false }
     }
 
     /// The times that an operator chose.
