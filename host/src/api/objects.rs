@@ -151,7 +151,7 @@ pub(super) async fn crawl(
             state.db.enqueue_syncs(sight, objects, force, now).await?
         }
     };
-    let job = job.ok_or_else(only_on_path)?;
+    let job = job.ok_or_else(|| untouched(&caller))?;
     Ok((StatusCode::ACCEPTED, Json(Queued { object_path: job.object_path, bulk_id: job.bulk })))
 }
 
@@ -167,7 +167,7 @@ pub(super) async fn delete(
         .by(caller.actor())
         .delete_object(caller.sight(), &ObjectRef::Id(object.id), state.clock.now())
         .await?
-        .ok_or_else(only_on_path)?;
+        .ok_or_else(|| untouched(&caller))?;
     tracing::info!(object.id = %object.id, objects = deleted.child_count, "removed from the inventory");
     Ok(Json(DeletedJson { object_path: deleted.path, child_count: deleted.child_count }))
 }
@@ -180,6 +180,11 @@ pub(super) async fn seen(state: &ApiState, caller: &Caller, target: &ObjectRef) 
 /// 404, whether it is not there or not for this caller.
 pub(super) fn no_such_object() -> ApiError {
     ApiError::not_found("there is no such object").hint("names are compared exactly, case included")
+}
+
+/// Why nothing was done with an object that was seen a moment ago: who sees everything learns that it is gone by now.
+pub(super) fn untouched(caller: &Caller) -> ApiError {
+    if caller.sees_all() { no_such_object() } else { only_on_path() }
 }
 
 /// 403 for acting on something that is seen only because it leads to what the caller owns.

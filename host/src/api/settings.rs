@@ -10,7 +10,7 @@ use super::{
     caller::Caller,
     error::ApiError,
     input::{Body, IfMatch, Query, Target},
-    objects::{OverridesJson, SettingsJson, no_such_object, only_on_path, seen},
+    objects::{OverridesJson, SettingsJson, seen, untouched},
 };
 use crate::{
     db::{
@@ -144,8 +144,7 @@ pub(super) async fn put(
         .change_settings(caller.sight(), &ObjectRef::Id(object.id), change, revision, mode, state.clock.now())
         .await
         .map_err(|error| match error {
-            SettingsError::NotFound if caller.sees_all() => no_such_object(),
-            SettingsError::NotFound => only_on_path(),
+            SettingsError::NotFound => untouched(&caller),
             SettingsError::Revision(current) => ApiError::revision(current),
             SettingsError::Db(error) => error.into(),
         })?;

@@ -64,13 +64,12 @@ pub(super) const ROWS: &[Row] = &[
         CPU,
         ("describe-failed", "describe computed for more than 3s"),
     ),
-    // How long it takes hangs on the machine; that others are served meanwhile does not.
     row(
         "compile bomb",
         guests::COMPILE_BOMB,
         Besides,
-        "others are served meanwhile",
-        ("served", "calls of another guest"),
+        "a process of its own, with a deadline; others are served meanwhile",
+        ("compile-timeout", "compile"),
     ),
     row("descriptor that is no UTF-8", guests::DESCRIBE_NOT_UTF8, Load, LIFT, ("describe-failed", "utf-8")),
     row("descriptor beyond the memory", guests::DESCRIBE_BEYOND, Load, LIFT, ("describe-failed", "describe")),
