@@ -120,6 +120,8 @@ impl fmt::Debug for ClientConfig {
 pub struct RegistryConfig {
     /// Name and password, where both are said.
     pub credentials: Option<(String, Zeroizing<String>)>,
+    /// The one registry that they are for, with its port where it has one.
+    pub registry: Option<String>,
     /// Where `docker login` keeps what it was told.
     pub docker_config: Option<PathBuf>,
 }
@@ -209,7 +211,7 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 20] = [
+const KNOWN_VARIABLES: [&str; 21] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -228,6 +230,7 @@ const KNOWN_VARIABLES: [&str; 20] = [
     "WHARFINGER_HISTORY_KEEP_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
+    "WHARFINGER_REGISTRY",
     "WHARFINGER_REGISTRY_USER",
     "WHARFINGER_REGISTRY_PASSWORD",
 ];
@@ -348,7 +351,7 @@ impl RegistryConfig {
                 return Err(ConfigError::Value("WHARFINGER_REGISTRY_USER".into(), message.into()));
             }
         };
-        Ok(Self { credentials, docker_config: docker_config() })
+        Ok(Self { credentials, registry: value("WHARFINGER_REGISTRY"), docker_config: docker_config() })
     }
 }
 
@@ -599,9 +602,14 @@ mod tests {
     fn a_registry_is_told_name_and_password_or_neither() {
         let one = env(&[("WHARFINGER_REGISTRY_USER", "ann")]);
         assert!(RegistryConfig::load(&one).is_err());
-        let both = env(&[("WHARFINGER_REGISTRY_USER", "ann"), ("WHARFINGER_REGISTRY_PASSWORD", "hidden")]);
+        let both = env(&[
+            ("WHARFINGER_REGISTRY", "r.example:5000"),
+            ("WHARFINGER_REGISTRY_USER", "ann"),
+            ("WHARFINGER_REGISTRY_PASSWORD", "hidden"),
+        ]);
         let config = RegistryConfig::load(&both).expect("config");
         assert!(!format!("{config:?}").contains("hidden"), "the password is shown to nobody");
+        assert_eq!(config.registry.as_deref(), Some("r.example:5000"));
         assert!(config.credentials.is_some_and(|(user, password)| user == "ann" && password.as_str() == "hidden"));
     }
 

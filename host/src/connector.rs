@@ -118,8 +118,9 @@ struct Workshop {
 pub struct Serving {
     /// By technology: what serves whoever has no other.
     pub active: BTreeMap<String, Arc<Connector>>,
-    /// Connections that another version serves, because they pin it or try it for the others.
-    pub chosen: BTreeMap<ConnectionId, Arc<Connector>>,
+    /// Connections that another version serves, because they pin it or try it for the others. None where what is pinned
+    /// cannot be loaded: it was pinned so that no other one serves.
+    pub chosen: BTreeMap<ConnectionId, Option<Arc<Connector>>>,
 }
 
 /// One loaded connector.
@@ -273,7 +274,10 @@ impl Connectors {
     #[must_use]
     pub fn of(&self, connection: ConnectionId, technology: &Technology) -> Option<Arc<Connector>> {
         let serving = self.now();
-        serving.chosen.get(&connection).or_else(|| serving.active.get(technology.as_str())).cloned()
+        match serving.chosen.get(&connection) {
+            Some(chosen) => chosen.clone(),
+            None => serving.active.get(technology.as_str()).cloned(),
+        }
     }
 }
 

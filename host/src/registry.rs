@@ -228,6 +228,7 @@ impl Registry {
             origin,
             signature,
             schema_digest: sha256(descriptor.config_schema.to_string().as_bytes()),
+            description_digest: descriptor.digest.clone(),
             permissions: descriptor.permissions(),
             by,
             at: self.now(),

@@ -93,7 +93,7 @@ async fn run(seed: u64, swaps: usize) -> anyhow::Result<String> {
     let mut random = Random::new(seed);
     let host = TestHost::start_with(Clock::system(), |config| {
         // A call that computes without end shall not take half a minute of the test.
-        let limits = Limits { time_factor: 0.1, ..Limits::default() };
+        let limits = Limits { time_factor: 0.3, ..Limits::default() };
         config.connectors.limits.insert(NAME.into(), limits);
     })
     .await?;

@@ -8,7 +8,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -102,8 +102,11 @@ impl Drop for Registry {
 /// The installed program, or the one of the package below `target`.
 fn program() -> anyhow::Result<PathBuf> {
     // One of the tests of a process fetches it, the others wait.
-    static FETCHING: Mutex<()> = Mutex::new(());
-    let _one = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOUND.get_or_init(|| find().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+}
+
+fn find() -> anyhow::Result<PathBuf> {
     let installed = Path::new("/usr/bin").join(PACKAGE);
     let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debian").join(PACKAGE);
     let fetched = unpacked.join("usr/bin").join(PACKAGE);
@@ -140,7 +143,7 @@ fn fetch(place: &Path) -> anyhow::Result<()> {
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(300);
+    const LIMIT: Duration = Duration::from_secs(90);
     let started = Instant::now();
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     loop {
@@ -150,6 +153,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
         }
         if started.elapsed() > LIMIT {
             process.kill()?;
+            process.wait()?;
             bail!("{command:?} took longer than {LIMIT:?}");
         }
         std::thread::sleep(Duration::from_millis(50));

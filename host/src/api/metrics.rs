@@ -41,7 +41,7 @@ struct Host {
 pub(super) async fn get(State(state): State<ApiState>) -> Result<Response, ApiError> {
     let serving = state.connectors.now();
     let mut known = BTreeSet::new();
-    let connectors = serving.active.values().chain(serving.chosen.values());
+    let connectors = serving.active.values().chain(serving.chosen.values().flatten());
     let versions = connectors.filter(|c| known.insert(c.digest.clone())).map(|c| Version::of(c)).collect::<Vec<_>>();
     let jobs = state.db.job_summary(&Sight::All, state.clock.now()).await?.running;
     let store_bytes = match &state.options.store_file {

@@ -23,8 +23,10 @@ use crate::connector::audit::Interfaces;
 
 /// How registries are spoken to.
 pub(super) struct Access {
-    /// As whom; none: as nobody, unless the registry asks and `docker login` knows.
+    /// As whom, said for this one command; none: as nobody, unless the registry asks and something below knows.
     pub(super) credentials: Option<Credentials>,
+    /// What the environment says, with the one registry that it is for.
+    pub(super) environment: Option<(Option<String>, Credentials)>,
     /// Docker's own file.
     pub(super) docker_config: Option<std::path::PathBuf>,
     /// Whether without TLS is good enough also beyond this machine.
@@ -80,7 +82,21 @@ fn size(bytes: u64) -> String {
 
 impl Access {
     fn of(&self, registry: &str) -> Option<Credentials> {
-        self.credentials.clone().or_else(|| access::stored(self.docker_config.as_deref()?, registry))
+        self.credentials
+            .clone()
+            .or_else(|| self.of_environment(registry))
+            .or_else(|| access::stored(self.docker_config.as_deref()?, registry))
+    }
+
+    /// The environment stays while references change: what it holds goes to no registry but its own.
+    #[allow(clippy::print_stderr, reason = "a hint for whoever runs the command")]
+    fn of_environment(&self, registry: &str) -> Option<Credentials> {
+        let (own, credentials) = self.environment.as_ref()?;
+        if own.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(registry)) {
+            return Some(credentials.clone());
+        }
+        eprintln!("WHARFINGER_REGISTRY_USER is not used: WHARFINGER_REGISTRY does not name {registry}");
+        None
     }
 }
 
@@ -119,4 +135,26 @@ pub(super) async fn push(
     registry.upload(configuration.into()).await?;
     let digest = registry.put_manifest(tag, manifest).await?;
     Ok(reference.pinned(&digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_s_credentials_go_to_its_registry_only() {
+        let who = |user: &str| Credentials { user: user.into(), password: String::new().into() };
+        let access = |own: Option<&str>, said: Option<&str>| Access {
+            credentials: said.map(who),
+            environment: Some((own.map(str::to_owned), who("ann"))),
+            docker_config: None,
+            plain_http: false,
+        };
+        let asked = |access: Access| access.of("r.example:5000").map(|credentials| credentials.user);
+        assert_eq!(asked(access(Some("r.example:5000"), None)).as_deref(), Some("ann"));
+        for own in [None, Some("r.example"), Some("r.example:5001"), Some("other.example:5000")] {
+            assert_eq!(asked(access(own, None)), None, "{own:?}");
+            assert_eq!(asked(access(own, Some("bob"))).as_deref(), Some("bob"), "what is said for this command counts");
+        }
+    }
 }

@@ -117,6 +117,7 @@ impl CodeCache {
             self.remove(&key.0);
             return None;
         }
+        self.touch(&key.0);
         let mut code = file;
         code.truncate(code.len() - TAG);
         Some(code)
@@ -167,7 +168,13 @@ impl CodeCache {
         Ok(bytes)
     }
 
-    /// Removes the oldest files until all together are small enough; the newest, which was asked for just now, stays.
+    /// What is used is not what makes room first. Where the time cannot be set, it is only compiled again.
+    #[allow(clippy::disallowed_methods, reason = "compared with times that the file system gives, not with the host's")]
+    fn touch(&self, name: &str) {
+        let _ = self.shared.dir.open(name).and_then(|file| file.into_std().set_modified(SystemTime::now()));
+    }
+
+    /// Removes what was not used for longest until all together are small enough; what was asked for just now stays.
     fn make_room(&self, newest: &CodeKey) {
         let mut files = self.files();
         files.sort_by_key(|(_, _, written)| *written);

@@ -51,6 +51,10 @@ pub struct Descriptor {
     pub methods: Vec<Recipe>,
     /// What it declares to reach.
     pub reach: Vec<Target>,
+    /// SHA-256 of the document, in hexadecimal.
+    pub digest: String,
+    /// Per method, what stands for how it authenticates: two that differ in it send secrets otherwise.
+    ways: Vec<String>,
     schema: Arc<Schema>,
     secrets: Vec<Property>,
     address: AddressFields,
@@ -152,7 +156,11 @@ impl Descriptor {
     /// What it may do where it is approved, as lines for people.
     #[must_use]
     pub fn permissions(&self) -> Vec<String> {
-        permissions(&self.methods, &self.reach)
+        let ways = self.methods.iter().zip(&self.ways);
+        let mut lines = permissions(&self.methods, &self.reach);
+        lines.extend(ways.map(|(method, way)| format!("{}: authenticate as its recipe {way} says", method.id)));
+        lines.sort();
+        lines
     }
 
     /// Whether two configurations differ in a field from which a host name is made (D42).

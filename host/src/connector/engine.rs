@@ -19,7 +19,7 @@ use wasmtime::{
 };
 
 use super::{
-    limits::{MAX_CALLS, TICK},
+    limits::{MAX_CALL_INSTANCES, MAX_CALL_MEMORIES, MAX_CALL_TABLES, MAX_CALLS, TICK},
     state::State,
     turns::Turns,
     v0_1,
@@ -147,10 +147,14 @@ fn pool(room: Room) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::default();
     // A component made from several languages' parts has several core modules, but few of them own a memory.
     pool.total_component_instances(MAX_CALLS)
-        .total_core_instances(MAX_CALLS * 16)
-        .total_memories(MAX_CALLS * 2)
-        .total_tables(MAX_CALLS * 8)
+        .total_core_instances(MAX_CALLS * MAX_CALL_INSTANCES)
+        .total_memories(MAX_CALLS * MAX_CALL_MEMORIES)
+        .total_tables(MAX_CALLS * MAX_CALL_TABLES)
         .total_stacks(MAX_CALLS * 2)
+        // So that as many calls as may run always find room: one component cannot take what is meant for all.
+        .max_core_instances_per_component(MAX_CALL_INSTANCES)
+        .max_memories_per_component(MAX_CALL_MEMORIES)
+        .max_tables_per_component(MAX_CALL_TABLES)
         .max_memory_size(room.memory)
         .table_elements(room.table_elements);
     pool

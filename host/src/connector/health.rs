@@ -2,8 +2,9 @@
 //!
 //! Counted from the start of the host. *A failure of the connector* is every failed call of a sync, except where its code
 //! says that the cause lies elsewhere: `unavailable`, `rate-limited`, `not-found` and `stale-cursor`; `unauthenticated` and
-//! `permission-denied`, because credentials expire and grants are taken away under every version; and `timed-out` where the
-//! call spent at least half of its time waiting for the platform. Only those count as failures in the window by which versions
+//! `permission-denied`, because credentials expire and grants are taken away under every version; `invalid-config` and
+//! `denied`, which are about one connection and what this host allows; `unsupported`, which is an answer of the contract; and
+//! `timed-out` where the call spent at least half of its time waiting for the platform. Only those count as failures in the window by which versions
 //! are judged. Checks do not stand in it: a version that fails them does not take over in the first place.
 //! *A crash* is a call that was ended in its midst, by a trap or a limit (the wall clock only where the platform is not the
 //! one that was slow): crashes open the circuit ([`super::circuit`]) between the version and one connection.
@@ -111,7 +112,11 @@ impl Health {
 
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = self.counts().clone();
-        let open = |(id, circuit): (&ConnectionId, &Circuit)| circuit.open_until().map(|until| (*id, until));
+        let now = self.clock.now();
+        // Over, it is closed as far as anybody can tell: the next call is let through.
+        let open = |(id, circuit): (&ConnectionId, &Circuit)| {
+            circuit.open_until().filter(|until| *until > now).map(|until| (*id, until))
+        };
         snapshot.open = self.circuits().iter().filter_map(open).collect();
         snapshot
     }
@@ -197,15 +202,12 @@ fn is_own(code: ErrorCode, spent: &Spent) -> bool {
         | ErrorCode::NotFound
         | ErrorCode::StaleCursor
         | ErrorCode::Unauthenticated
-        | ErrorCode::PermissionDenied => false,
-        ErrorCode::TimedOut => !spent.platform_slow,
-        ErrorCode::InvalidConfig
+        | ErrorCode::PermissionDenied
+        | ErrorCode::InvalidConfig
         | ErrorCode::Unsupported
-        | ErrorCode::Internal
-        | ErrorCode::Denied
-        | ErrorCode::TooLarge
-        | ErrorCode::BudgetExhausted
-        | ErrorCode::Trapped => true,
+        | ErrorCode::Denied => false,
+        ErrorCode::TimedOut => !spent.platform_slow,
+        ErrorCode::Internal | ErrorCode::TooLarge | ErrorCode::BudgetExhausted | ErrorCode::Trapped => true,
     }
 }
 
@@ -256,7 +258,9 @@ mod tests {
             (ErrorCode::TimedOut, false, true),
             (ErrorCode::Trapped, true, true),
             (ErrorCode::Internal, false, true),
-            (ErrorCode::Denied, false, true),
+            (ErrorCode::Denied, false, false),
+            (ErrorCode::InvalidConfig, false, false),
+            (ErrorCode::Unsupported, false, false),
         ] {
             let (health, _, _) = health();
             let spent = Spent { platform_slow, ..spent(None) };
@@ -309,6 +313,7 @@ mod tests {
         let until = health.snapshot().open[&bad];
         assert_eq!(health.snapshot().calls, 5, "what was not let through is no call");
         clock.set(until);
+        assert!(health.snapshot().open.is_empty(), "its time is over");
         drop(health.admit(Some(bad)).expect("one tries, and nobody waits for it"));
         health.admit(Some(bad)).expect("another tries").done(None, &spent(None), true);
         assert!(health.snapshot().open.is_empty());

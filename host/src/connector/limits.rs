@@ -28,6 +28,11 @@ pub(super) const MAX_BATCH: usize = 1000;
 pub(super) const MAX_UNFETCHED: usize = 128 << 20;
 /// Guests that run at a time.
 pub(super) const MAX_CALLS: u32 = 32;
+/// Core instances, memories and tables of one call. A component made from several languages' parts has several modules, but
+/// few of them own a memory.
+pub(super) const MAX_CALL_INSTANCES: u32 = 16;
+pub(super) const MAX_CALL_MEMORIES: u32 = 2;
+pub(super) const MAX_CALL_TABLES: u32 = 8;
 /// Objects of one page, and every other list in it.
 pub(super) const MAX_PAGE_OBJECTS: usize = 1000;
 /// Text of one page.
@@ -274,6 +279,18 @@ fn take(left: &mut usize, denied: &mut bool, current: usize, desired: usize, max
 }
 
 impl ResourceLimiter for Limiter {
+    fn instances(&self) -> usize {
+        MAX_CALL_INSTANCES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_CALL_MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_CALL_TABLES as usize
+    }
+
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(take(&mut self.memory_left, &mut self.memory_denied, current, desired, maximum))
     }

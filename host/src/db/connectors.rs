@@ -329,6 +329,11 @@ impl Db {
             rows.connector_versions.remove((name.as_str(), version.as_str()))?;
             let mut connector = connector;
             connector.previous.retain(|previous| *previous != version);
+            // Whoever saw the version before it was removed has not seen what is installed under its name later.
+            if connector.under_way().is_none() {
+                connector.revision += 1;
+            }
+            kept::drop_of(rows, &connector.technology, &version)?;
             if connector.active.is_none() && versions(rows, &name)?.is_empty() {
                 rows.connectors.remove(name.as_str())?;
             } else {
@@ -609,6 +614,8 @@ fn back(
         for one in restore {
             kept::bring_back(rows, &connector, &done.to, one, now)?;
         }
+        // What still fits stays, and from now on it is what people change: nothing older may come back some day.
+        kept::drop_of(rows, &connector.technology, &done.to)?;
     }
     Ok(done)
 }

@@ -94,6 +94,8 @@ pub struct Version {
     pub signature: String,
     /// SHA-256 of the schema of its configuration.
     pub schema_digest: String,
+    /// SHA-256 of what it said of itself when it was installed: what it says later is that, or it is not loaded.
+    pub description_digest: String,
     /// What it may do where it is granted: one line each, sorted.
     pub permissions: Vec<String>,
     /// Who installed it; none: the host.

@@ -80,7 +80,12 @@ impl Files {
     pub fn sweep(&self, known: &BTreeSet<String>) -> io::Result<usize> {
         let mut removed = 0;
         for entry in self.0.entries()? {
-            let found = entry?.file_name();
+            let entry = entry?;
+            // What else lies there is not ours.
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
+            let found = entry.file_name();
             let digest = found.to_str().and_then(|name| name.strip_suffix(".wasm"));
             if !digest.is_some_and(|digest| known.contains(digest)) {
                 self.0.remove_file(&found)?;

@@ -141,8 +141,7 @@ impl Registry {
             let fitted = old.is_some_and(|old| self.fits(&old, &connection, &sealed).is_ok());
             findings.push(finding(Step::Compatibility, &connection, fitted, "its configuration does not fit", &why));
         }
-        findings.truncate(TOLD);
-        Ok(findings)
+        Ok(told(findings))
     }
 
     async fn checks(
@@ -155,7 +154,7 @@ impl Registry {
         let each: Vec<_> =
             audience.iter().map(|(connection, sealed)| self.compare(candidate, connection, sealed)).collect();
         let found: Vec<Option<Finding>> = stream::iter(each).buffered(SIDE_BY_SIDE).collect().await;
-        Ok(found.into_iter().flatten().take(TOLD).collect())
+        Ok(told(found.into_iter().flatten().collect()))
     }
 
     /// The version that serves is asked only where the new one fails.
@@ -168,6 +167,13 @@ impl Registry {
         };
         Some(finding(Step::Check, connection, worked, "the check fails", &why))
     }
+}
+
+/// As many as are told: what stands in the way first, so that nothing of it is left out for something that does not.
+fn told(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| !finding.blocks);
+    findings.truncate(TOLD);
+    findings
 }
 
 fn finding(step: Step, connection: &Connection, blocks: bool, what: &str, why: &str) -> Finding {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
     sync::Arc,
 };
 
@@ -12,7 +13,7 @@ use futures_util::future::join_all;
 
 use super::{Registry, lock};
 use crate::{
-    connector::{Connector, Serving},
+    connector::{Connector, Serving, error::LoadError},
     db::{
         DbError,
         connectors::{Cause, ConnectorError, Restore, WithVersions},
@@ -27,8 +28,17 @@ use crate::{
 /// Times that a roll-back is tried again because a connection was changed meanwhile.
 const TRIES: u32 = 5;
 
-/// The refusal that says more about this host's configuration than about the version: going back would not help.
-const NOT_APPROVED: &str = "not-approved";
+/// Refusals that say something about the component itself, whenever and wherever it is loaded. All others have to do with
+/// this host (what its operator approved, how busy it is, what it may take): going back would not help.
+const ITS_OWN: [&str; 7] = [
+    "too-large",
+    "not-a-component",
+    "forbidden-import",
+    "missing-export",
+    "invalid-descriptor",
+    "nondeterministic-describe",
+    "another-description",
+];
 
 /// What the store says.
 struct State {
@@ -98,17 +108,20 @@ impl Registry {
         let digest = version.digest.clone();
         let bytes = self.with_files(move |files| files.read(&digest)).await.map_err(|error| NotLoaded {
             why: match error.kind() {
-                std::io::ErrorKind::NotFound => "the file of its component is gone".into(),
+                ErrorKind::NotFound => "the file of its component is gone".into(),
                 _ => format!("the file of its component cannot be used: {error}"),
             },
-            is_its_own: true,
+            is_its_own: matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData),
         })?;
         let connector = self
             .parts()
             .connectors
             .prepare(&bytes)
             .await
-            .map_err(|error| NotLoaded { is_its_own: error.code != NOT_APPROVED, why: error.message })?;
+            .and_then(
+                |connector| if is_as_stored(version, &connector) { Ok(connector) } else { Err(other_description()) },
+            )
+            .map_err(|error| NotLoaded { is_its_own: ITS_OWN.contains(&error.code), why: error.message })?;
         lock(&self.shared.loaded).insert(version.digest.clone(), connector.clone());
         Ok(connector)
     }
@@ -129,8 +142,10 @@ impl Registry {
                 let pin = state.pins.get(connection).map(String::as_str);
                 let chosen =
                     connector.serving(*connection, pin).filter(|version| Some(*version) != connector.active_version());
-                if let Some(loaded) = chosen.and_then(loaded) {
-                    serving.chosen.insert(*connection, loaded);
+                let is_pinned = pin.is_some_and(|pin| chosen == Some(pin));
+                let found = chosen.and_then(loaded);
+                if found.is_some() || is_pinned {
+                    serving.chosen.insert(*connection, found);
                 }
             }
         }
@@ -177,6 +192,18 @@ impl Registry {
             }
         }
         Ok(found)
+    }
+}
+
+/// Whether it says of itself what it said when it was installed: that is what people approved.
+fn is_as_stored(version: &Version, connector: &Connector) -> bool {
+    connector.descriptor.digest == version.description_digest
+}
+
+fn other_description() -> LoadError {
+    LoadError {
+        code: "another-description",
+        message: "it describes itself otherwise than when it was installed, and that is not what was approved".into(),
     }
 }
 

@@ -107,7 +107,8 @@ impl Row {
         };
         // On a busy machine the wall clock may be first.
         let late = |(found, message): &&Seen| {
-            part.contains("computed for more than") && found == "timed-out" && message.contains("took longer than")
+            let is_such = found == code || found == "timed-out";
+            part.contains("computed for more than") && is_such && message.contains("took longer than")
         };
         seen.iter().find(is).or_else(|| seen.iter().find(late))
     }

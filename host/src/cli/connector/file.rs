@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::ErrorKind,
+    io::{ErrorKind, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -31,11 +31,60 @@ pub(super) fn signature(file: &Path, named: Option<&Path>) -> anyhow::Result<Opt
 
 /// Writes a file, which is there as a whole or as it was before.
 pub(super) fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    // Nobody can put a link there first: the name cannot be guessed, and what is there is not opened.
     let mut aside = file.as_os_str().to_owned();
-    aside.push(format!(".{}.part", std::process::id()));
+    aside.push(format!(".{}.part", uuid::Uuid::new_v4()));
     let aside = PathBuf::from(aside);
-    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, file)).with_context(|| {
+    let write = || {
+        fs::File::create_new(&aside)?.write_all(bytes)?;
+        fs::rename(&aside, file)
+    };
+    write().with_context(|| {
         let _ = fs::remove_file(&aside);
         format!("write {}", file.display())
     })
+}
+
+/// Writes a component and its detached signature. Cut off at any point, no signature lies beside what it is not for.
+pub(super) fn write_signed(file: &Path, component: &[u8], signature: Option<&str>) -> anyhow::Result<()> {
+    let beside = signature_file(file);
+    // One that is there belongs to what this file was before.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("remove {}", beside.display()));
+        }
+        _ => {}
+    }
+    write(file, component)?;
+    signature.map_or(Ok(()), |signature| write(&beside, format!("{}\n", signature.trim()).as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_is_written_whole_and_no_signature_outlives_what_it_is_for() {
+        let dir = std::env::temp_dir().join(format!("wharfinger-file-{}", uuid::Uuid::now_v7()));
+        fs::create_dir(&dir).expect("directory");
+        let (file, beside) = (dir.join("a.wasm"), dir.join("a.wasm.sig"));
+        // A link under the name that was once used leads nowhere.
+        let victim = dir.join("victim");
+        fs::write(&victim, "kept").expect("written");
+        let trap = dir.join(format!("a.wasm.{}.part", std::process::id()));
+        std::os::unix::fs::symlink(&victim, &trap).expect("link");
+        write_signed(&file, b"one", Some(" signed \n")).expect("written");
+        assert_eq!(fs::read(&victim).expect("read"), b"kept");
+        assert_eq!(
+            (fs::read(&file).expect("read"), fs::read(&beside).expect("read")),
+            (b"one".into(), b"signed\n".into())
+        );
+        assert_eq!(fs::read_dir(&dir).expect("directory").count(), 4, "nothing half written is left");
+        // The component cannot be written: the old signature is gone first.
+        fs::remove_file(&file).expect("removed");
+        fs::create_dir(&file).expect("in the way");
+        write_signed(&file, b"two", Some("signed")).expect_err("in the way");
+        assert!(!beside.exists());
+        let _ = fs::remove_dir_all(&dir);
+    }
 }

@@ -1,7 +1,7 @@
 //! `connector push` and `connector pull`.
 #![allow(clippy::print_stdout, reason = "this is the command's output")]
 
-use std::{fs, io::Read as _, path::PathBuf};
+use std::{io::Read as _, path::PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -23,7 +23,7 @@ use crate::{
 /// How a registry is spoken to. Without a name, the one from the environment or from `docker login` is used.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RegistryArgs {
-    /// Name at the registry; the password comes from WHARFINGER_REGISTRY_PASSWORD or standard input
+    /// Name at the registry; the password comes from standard input
     #[arg(long, value_name = "NAME", requires = "password_stdin")]
     username: Option<String>,
     /// Read the password from standard input
@@ -68,10 +68,12 @@ impl RegistryArgs {
                 std::io::stdin().read_to_string(&mut password).context("read the password from standard input")?;
                 Some((user, Zeroizing::new(password.trim_end_matches(['\r', '\n']).to_owned())))
             }
-            None => config.credentials,
+            None => None,
         };
+        let known = |(user, password)| Credentials { user, password };
         Ok(Access {
-            credentials: credentials.map(|(user, password)| Credentials { user, password }),
+            credentials: credentials.map(known),
+            environment: config.credentials.map(|pair| (config.registry, known(pair))),
             docker_config: config.docker_config,
             plain_http: self.plain_http,
         })
@@ -96,14 +98,7 @@ pub(super) async fn pull(args: PullArgs) -> anyhow::Result<Exit> {
     // Nothing is kept of what no host would take.
     audit::interfaces(&pulled.component)?;
     let place = args.output.unwrap_or_else(|| format!("{}.wasm", args.reference.name()).into());
-    let beside = file::signature_file(&place);
-    match &pulled.signature {
-        Some(signature) => file::write(&beside, format!("{}\n", signature.trim()).as_bytes())?,
-        // One that is there belongs to what this file was before.
-        None if beside.exists() => fs::remove_file(&beside).with_context(|| format!("remove {}", beside.display()))?,
-        None => {}
-    }
-    file::write(&place, &pulled.component)?;
+    file::write_signed(&place, &pulled.component, pulled.signature.as_deref())?;
     println!("{}", pulled.pinned);
     Ok(Exit::Done)
 }

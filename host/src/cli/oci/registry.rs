@@ -47,7 +47,10 @@ pub(super) struct Registry {
     registry: String,
     repository: String,
     purpose: Purpose,
+    /// Whether without TLS is good enough beyond this machine.
     plain_http: bool,
+    /// Whether the registry is on this machine.
+    local: bool,
     credentials: Option<Credentials>,
     /// What the registry was content with.
     authorization: Option<HeaderValue>,
@@ -107,7 +110,7 @@ impl Registry {
         let registry = reference.registry.clone();
         let http = builder.build().map_err(|source| OciError::Unreachable { host: registry.clone(), source })?;
         let repository = reference.repository.clone();
-        Ok(Self { http, base, registry, repository, purpose, plain_http, credentials, authorization: None })
+        Ok(Self { http, base, registry, repository, purpose, plain_http, local, credentials, authorization: None })
     }
 
     /// A manifest with the digest of its bytes and its kind.
@@ -258,9 +261,9 @@ impl Registry {
         Ok(url)
     }
 
-    /// Refuses what would go over the network in the clear.
+    /// Refuses what would go over the network in the clear, and what leads from elsewhere to this machine.
     fn check(&self, url: &Url) -> Result<(), OciError> {
-        let local = url.host_str().is_some_and(is_loopback);
+        let local = self.local && url.host_str().is_some_and(is_loopback);
         match url.scheme() {
             "https" => Ok(()),
             "http" if local || self.plain_http => Ok(()),
@@ -336,4 +339,23 @@ async fn bounded(mut response: Response, what: &'static str, limit: u64) -> Resu
         bytes.extend_from_slice(&piece);
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_registry_on_this_machine_leads_to_this_machine_without_tls() {
+        let leads = |registry: &str, plain_http: bool, to: &str| {
+            let reference: Reference = format!("{registry}/shelf:1").parse().expect("reference");
+            let registry = Registry::new(&reference, Purpose::Pull, None, plain_http).expect("registry");
+            registry.check(&Url::parse(to).expect("URL")).is_ok()
+        };
+        let here = "http://127.0.0.1:9/token";
+        assert!(leads("127.0.0.1:5000", false, here) && leads("r.example", true, here));
+        assert!(!leads("r.example", false, here) && !leads("r.example", false, "http://localhost/"));
+        assert!(!leads("127.0.0.1:5000", false, "http://r.example/"));
+        assert!(leads("r.example", false, "https://other.example/"));
+    }
 }

@@ -109,3 +109,18 @@ fn the_oldest_make_room_for_the_newest() {
     }
     assert_eq!(["a", "b", "c"].map(|name| cache.get(&key(name)).is_some()), [false, true, true]);
 }
+
+#[test]
+fn what_is_used_stays_when_room_is_made() {
+    let place = Place::new();
+    let own = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+    let cache = CodeCache::bounded(&place.0, own, 2 * (TAG + CODE.len()) as u64 + 1).expect("cache");
+    for (name, second) in [("a", 1), ("b", 2)] {
+        cache.put(&key(name), CODE);
+        let file = fs::File::options().write(true).open(place.0.join(key(name).0)).expect("file");
+        file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(second)).expect("time");
+    }
+    assert!(cache.get(&key("a")).is_some());
+    cache.put(&key("c"), CODE);
+    assert_eq!(["a", "b", "c"].map(|name| cache.get(&key(name)).is_some()), [true, false, true]);
+}

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use ring::digest;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Descriptor, address::AddressFields, needs, property::Property, schema::Schema};
 use crate::{
@@ -60,6 +61,7 @@ impl Descriptor {
             let checked = target.validate(&document.config, &secrets);
             checked.map_err(|error| refuse(format!("`egress[{i}]`: {error}")))?;
         }
+        let ways = document.authentication.methods.iter().map(way).collect();
         let host_fields = host_fields(&methods, &document.egress)?;
         Ok(Self {
             name: document.name,
@@ -70,6 +72,8 @@ impl Descriptor {
             remote_ids_unique: document.remote_ids_unique,
             methods,
             reach: document.egress,
+            digest: sha256(text.as_bytes()),
+            ways,
             schema: Arc::new(schema),
             host_fields,
             needs,
@@ -89,10 +93,7 @@ fn check_names(document: &Document) -> Result<(), LoadError> {
         return Err(refuse("`name` has 1 to 64 lower-case letters, digits and hyphens".into()));
     }
     let version = &document.version;
-    let numbers = version.split(['-', '+']).next().unwrap_or_default();
-    let parts: Vec<_> = numbers.split('.').map(str::parse::<u32>).collect();
-    if version.len() > 64 || parts.len() != 3 || parts.iter().any(Result::is_err) || version.contains(char::is_control)
-    {
+    if version.len() > 64 || semver::Version::parse(version).is_err() {
         return Err(refuse("`version` is a semantic version such as 1.2.3".into()));
     }
     if document.title.is_empty() || document.title.len() > 200 || document.title.contains(char::is_control) {
@@ -129,6 +130,20 @@ fn host_fields(methods: &[Recipe], egress: &[Target]) -> Result<Vec<Property>, L
     let reached = egress.iter().filter_map(|target| target.origin.config_property().map(str::to_owned));
     let names: BTreeSet<String> = methods.iter().flat_map(Recipe::address_properties).chain(reached).collect();
     names.into_iter().map(|name| name.parse().map_err(|why| refuse(format!("property `{name}`: {why}")))).collect()
+}
+
+/// What secrets are sent in, and in which form: all of a recipe that no line of the permissions spells out.
+fn way(recipe: &Value) -> String {
+    let parts = ["/let", "/acquire", "/renew", "/release", "/apply/headers"].map(|part| recipe.pointer(part));
+    let mut digest = sha256(json!(parts).to_string().as_bytes());
+    // 128 bits: nobody finds another recipe with the same.
+    digest.truncate(32);
+    digest
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = digest::digest(&digest::SHA256, bytes);
+    digest.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn refuse(why: String) -> LoadError {

@@ -98,7 +98,9 @@ fn a_lying_document_is_refused_with_the_place() {
     assert_eq!(error.code, "invalid-descriptor");
     refused(|d| d["surprise"] = json!(1), "surprise");
     refused(|d| d["name"] = json!("../x"), "`name`");
-    refused(|d| d["version"] = json!("1"), "`version`");
+    for version in ["1", "1.2", "1.2.3-", "1.2.3+", "1.2.3-a..b", "1.2.3-/../../x", "1.2.3+a\u{202e}b", "1.2.3-a b"] {
+        refused(|d| d["version"] = json!(version), "`version`");
+    }
     refused(|d| d["title"] = json!("a\nb"), "`title`");
     refused(|d| d["technology"] = json!(""), "is empty");
     refused(|d| d["config"] = json!({ "$ref": "#" }), "must lead to");

@@ -21,25 +21,31 @@ pub(in crate::connector) struct LogQuota {
     told: bool,
 }
 
+/// Bytes that a line has besides the guest's text: time, level, span and name.
+const AROUND: usize = 128;
+
 impl Host for State {
     fn log(&mut self, level: String, message: String, fields: Vec<(String, String)>) -> wasmtime::Result<()> {
         let level = level_of(&level);
         if !kept(level) {
             return Ok(());
         }
-        let line = line(&message, &fields);
-        let most = self.limits.log();
-        if self.log.used + line.len() > most {
-            // Shorter lines do not slip through after it: what is dropped is everything from here on.
-            self.log.used = most;
-            if !self.log.told {
-                self.log.told = true;
-                let most = size(most);
-                tracing::warn!(target: "guest", connector = %self.grant.label, "further lines of this operation are dropped: it logged {most}");
-            }
+        if self.log.told {
             return Ok(());
         }
-        self.log.used += line.len();
+        let line = line(&message, &fields);
+        let most = self.limits.log();
+        // What the host writes around it counts too, or empty lines would cost nothing.
+        let cost = line.len() + AROUND;
+        if self.log.used + cost > most {
+            // Shorter lines do not slip through after it: what is dropped is everything from here on.
+            self.log.used = most;
+            self.log.told = true;
+            let most = size(most);
+            tracing::warn!(target: "guest", connector = %self.grant.label, "further lines of this operation are dropped: it logged {most}");
+            return Ok(());
+        }
+        self.log.used += cost;
         emit(level, &self.grant.label, &line);
         Ok(())
     }

@@ -32,6 +32,7 @@ fn version(number: &str, digest: &str, origin: Origin) -> Version {
         origin,
         signature: "unsigned".into(),
         schema_digest: String::new(),
+        description_digest: String::new(),
         permissions: vec!["send GET".into()],
         at: start(),
         taken_back: None,

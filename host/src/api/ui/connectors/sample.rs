@@ -28,6 +28,7 @@ fn version(number: &str, permissions: &[&str], signature: &str) -> Version {
         origin: Origin::Upload,
         signature: signature.into(),
         schema_digest: "00".into(),
+        description_digest: "00".into(),
         permissions: permissions.iter().map(|line| (*line).to_owned()).collect(),
         by: Some(actor()),
         at: sample::now(),
