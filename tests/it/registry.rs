@@ -58,6 +58,9 @@ impl Desk {
         command.arg("connector").args(args).current_dir(self.dir.path()).env("DOCKER_CONFIG", self.dir.path());
         if let Some((user, password)) = who {
             command.env("WHARFINGER_REGISTRY_USER", user).env("WHARFINGER_REGISTRY_PASSWORD", password);
+            // They are for the registry that the command is about, and for no other.
+            let registry = |arg: &&str| arg.trim_start_matches("oci://").split_once('/').map(|(at, _)| at.to_owned());
+            command.env("WHARFINGER_REGISTRY", args.iter().find_map(registry).unwrap_or_default());
         }
         let pipe = std::process::Stdio::piped;
         let mut process = command.stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().expect("started");

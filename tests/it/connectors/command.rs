@@ -39,7 +39,7 @@ async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() ->
     let (code, said) = run(&host, &["activate", NAME, "1.0.0", "--wait"]).await?;
     assert!(code == 3 && said.contains("waits for approval"), "{code} {said}");
     let (code, said) = run(&host, &["approve", NAME, "1.0.0"]).await?;
-    assert!(code == 0 && said.contains("granted versions 1.0.0 2 permissions"), "{code} {said}");
+    assert!(code == 0 && said.contains("granted versions 1.0.0 3 permissions"), "{code} {said}");
     let (code, said) = run(&host, &["activate", NAME, "1.0.0", "--wait"]).await?;
     assert!(code == 0 && said.contains("1.0.0: done"), "{code} {said}");
     host.client().register(&payload("A", "Versions", 1)).await?;
