@@ -12,7 +12,7 @@ use reqwest::{
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE},
 };
 use serde::Deserialize;
-use url::{Origin, Url};
+use url::{Origin, Position, Url};
 
 use super::{
     OciError,
@@ -192,7 +192,7 @@ impl Registry {
             if let Some(authorization) = self.authorization.as_ref().filter(|_| ours) {
                 request = request.header(AUTHORIZATION, authorization);
             }
-            let response = request.send().await.map_err(|source| self.lost(&call.url, source))?;
+            let response = request.send().await.map_err(|source| Self::lost(&call.url, source))?;
             if response.status() == StatusCode::UNAUTHORIZED && ours {
                 if challenged {
                     return Err(self.unauthorized());
@@ -241,7 +241,7 @@ impl Registry {
         if let Some(credentials) = &self.credentials {
             request = request.basic_auth(&credentials.user, Some(credentials.password.as_str()));
         }
-        let response = request.send().await.map_err(|source| self.lost(&url, source))?;
+        let response = request.send().await.map_err(|source| Self::lost(&url, source))?;
         if response.status() == StatusCode::UNAUTHORIZED {
             return Err(self.unauthorized());
         }
@@ -282,8 +282,8 @@ impl Registry {
         url.origin() == own
     }
 
-    fn lost(&self, url: &Url, source: reqwest::Error) -> OciError {
-        let host = url.host_str().unwrap_or(&self.registry).to_owned();
+    fn lost(url: &Url, source: reqwest::Error) -> OciError {
+        let host = place(url);
         // The address may carry a signature that lets its holder in.
         OciError::Unreachable { host, source: source.without_url() }
     }
@@ -321,12 +321,17 @@ async fn expect(response: Response, action: &'static str, wanted: &[StatusCode])
     Err(OciError::Refused { action, status, said })
 }
 
+/// Host and port, without whatever lets its holder in.
+fn place(url: &Url) -> String {
+    url[Position::BeforeHost..Position::AfterPort].to_owned()
+}
+
 async fn bounded(mut response: Response, what: &'static str, limit: u64) -> Result<Vec<u8>, OciError> {
     let too_large = || OciError::TooLarge { what, limit };
     if response.content_length().is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let host = response.url().host_str().unwrap_or_default().to_owned();
+    let host = place(response.url());
     let mut bytes = Vec::new();
     while let Some(piece) = response
         .chunk()
