@@ -6,8 +6,10 @@
 
 mod keys;
 mod rotation;
+mod signals;
 mod stopped;
 
+pub use signals::EndSignals;
 pub use stopped::verify;
 
 use std::{
@@ -177,17 +179,6 @@ impl App {
         if tokio::time::timeout(GRACE, self.db.close()).await.is_err() {
             tracing::warn!("something still reads the store; it is closed with the process");
         }
-    }
-
-    /// Waits for SIGTERM or ctrl-c, then shuts down.
-    pub async fn run(self) -> anyhow::Result<()> {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            _ = terminate.recv() => tracing::info!("asked to end"),
-            result = tokio::signal::ctrl_c() => { result?; tracing::info!("interrupted"); }
-        }
-        self.shutdown().await;
-        Ok(())
     }
 }
 

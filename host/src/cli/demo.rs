@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     api::caller,
-    app::{App, Options},
+    app::{App, EndSignals, Options},
     config::{ClientConfig, Config, DEFAULT_LISTEN, environment, temporary_dir},
     telemetry,
 };
@@ -59,7 +59,8 @@ pub(super) async fn run(args: DemoArgs) -> anyhow::Result<Exit> {
         jobs.iter().for_each(|job| println!("  {}", progress(job)));
     }
     println!("\nOpen {url}/ and sign in with the API key. ctrl-c ends the demo.");
-    app.run().await?;
+    EndSignals::take().context("take the signals that end a host")?.asked().await;
+    app.shutdown().await;
     if args.data_dir.is_none() {
         std::fs::remove_dir_all(&dir).with_context(|| format!("remove {}", dir.display()))?;
     }

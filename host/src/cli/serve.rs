@@ -1,8 +1,10 @@
 //! `serve`: runs the host until it is told to end.
 
+use anyhow::Context as _;
+
 use super::{Exit, HostArgs};
 use crate::{
-    app::{App, Options},
+    app::{App, EndSignals, Options},
     telemetry,
 };
 
@@ -10,7 +12,13 @@ pub(super) async fn run(args: &HostArgs) -> anyhow::Result<Exit> {
     let config = args.load()?;
     telemetry::init(&config.log)?;
     let options = Options { on_first_key: Some(announce), ..Options::default() };
-    App::start(config, options).await?.run().await?;
+    let mut signals = EndSignals::take().context("take the signals that end a host")?;
+    let app = tokio::select! {
+        app = App::start(config, options) => app?,
+        () = signals.asked() => return Ok(Exit::Done),
+    };
+    signals.asked().await;
+    app.shutdown().await;
     Ok(Exit::Done)
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Parser;
 use wharfinger::{
-    app::{App, Options},
+    app::{App, EndSignals, Options},
     telemetry,
 };
 use wharfinger_tests::host::{config_in, options};
@@ -29,5 +29,9 @@ async fn main() -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let bundled: &[&str] = if args.bare { &[] } else { &["databricks"] };
     let options = Options { bundled: Some(bundled), ..options()? };
-    App::start(config, options).await.context("start the host")?.run().await
+    let mut signals = EndSignals::take()?;
+    let app = App::start(config, options).await.context("start the host")?;
+    signals.asked().await;
+    app.shutdown().await;
+    Ok(())
 }

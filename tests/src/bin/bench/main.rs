@@ -13,6 +13,7 @@ mod platform;
 mod report;
 mod sandbox;
 mod scenario;
+mod start;
 mod store;
 
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ enum Role {
     Million(million::Arguments),
     /// What the sandbox costs: compiling, loading, calls, and calls beside the same code outside it.
     Sandbox,
+    /// How long a host takes to start, with many versions of connectors installed.
+    Start,
     /// How much slower a connection's syncs are beside a hostile connection, sin by sin.
     Neighbours(neighbours::Arguments),
     /// A host: takes the host's own arguments.
@@ -80,6 +83,7 @@ fn main() -> anyhow::Result<std::process::ExitCode> {
         }
         Some(Role::Floor(arguments)) => println!("{}", serde_json::to_string(&floor::run(&arguments)?)?),
         Some(Role::Sandbox) => println!("{}", sandbox::run(arguments.runs.max(1))?),
+        Some(Role::Start) => print!("{}", start::run(arguments.runs.max(1))?),
         Some(Role::Million(asked)) => {
             let dir = arguments.dir.unwrap_or_else(std::env::temp_dir);
             let outcome = million::run(&asked, &dir)?;
