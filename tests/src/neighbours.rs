@@ -8,15 +8,83 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use wharfinger_simulators::unity_catalog::{Options, Shape, UnityCatalog};
 
 use crate::{Client, TestHost, guests};
 
-/// Sins that go on for a while.
-pub const SINS: [&str; 9] =
-    ["loop", "host calls", "growth", "flood", "hang", "stalled server", "huge pages", "never ends", "tiny pages"];
+/// A sin, and how it is committed over and over again.
+#[derive(Clone, Copy, Debug)]
+pub struct Sin {
+    /// Its name, which its guest goes by.
+    pub name: &'static str,
+    guest: &'static str,
+    act: Act,
+}
+
+/// What is asked for without end.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// Syncs of a connection, one after another.
+    Sync,
+    /// Tests of a payload, several at a time.
+    Check,
+    /// That the component be installed.
+    Install,
+}
+
+/// Tests at a time.
+const TESTS: usize = 4;
+
+/// Between a test or an installation and the next one: what is measured is what a component does, not how fast somebody asks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const fn sin(name: &'static str, guest: &'static str, act: Act) -> Sin {
+    Sin { name, guest, act }
+}
+
+/// Sins that take something from others while they last: time, memory, places, or the store's attention. Those that only
+/// return something wrong last no longer than their call.
+pub const SINS: &[Sin] = &[
+    sin("loop", guests::SINS, Act::Sync),
+    sin("host calls", guests::SINS, Act::Sync),
+    sin("growth", guests::SINS, Act::Sync),
+    sin("flood", guests::SINS, Act::Sync),
+    sin("hang", guests::SINS, Act::Sync),
+    sin("stalled server", guests::SINS, Act::Sync),
+    sin("huge pages", guests::SINS, Act::Sync),
+    sin("never ends", guests::SINS, Act::Sync),
+    sin("tiny pages", guests::SINS, Act::Sync),
+    sin("alternates", guests::SINS, Act::Sync),
+    sin("polls", guests::SINS, Act::Sync),
+    sin("duplicates", guests::SINS, Act::Sync),
+    sin("orphans", guests::SINS, Act::Sync),
+    sin("trap in plan", guests::SINS, Act::Sync),
+    sin("trap in read", guests::SINS, Act::Sync),
+    sin("handles", guests::SINS, Act::Check),
+    sin("recursion in memory", guests::SINS, Act::Check),
+    sin("host calls in check", guests::SINS, Act::Check),
+    sin("stalled batch in check", guests::SINS, Act::Check),
+    sin("endless loop", guests::LOOPS, Act::Check),
+    sin("loop in realloc", guests::LOOP_IN_REALLOC, Act::Check),
+    sin("memory growth", guests::GROWS, Act::Check),
+    sin("table growth", guests::TABLES, Act::Check),
+    sin("recursion", guests::RECURSION, Act::Check),
+    sin("batches", guests::HOARDS, Act::Check),
+    sin("log flood", guests::FLOODS, Act::Check),
+    sin("quadratic list of strings", guests::MANY_OF_ONE, Act::Check),
+    sin("list of overflowing size", guests::LIST_OVERFLOWS, Act::Check),
+    sin("text that is no UTF-8", guests::TEXT_NOT_UTF8, Act::Check),
+    sin("trap", guests::TRAPS, Act::Check),
+    sin("huge component", guests::HUGE, Act::Install),
+    sin("compile bomb", guests::COMPILE_BOMB, Act::Install),
+    sin("loop in describe", guests::LOOP_IN_DESCRIBE, Act::Install),
+    sin("trap in describe", guests::TRAP_IN_DESCRIBE, Act::Install),
+    sin("nondeterministic describe", guests::WAVERS, Act::Install),
+];
 
 /// The key of the one that behaves.
 const NEIGHBOUR: &str = "Neighbour";
@@ -50,16 +118,14 @@ impl Street {
         let metastore = Shape::one_schema(tables, columns).generate(3);
         let platform = UnityCatalog::start(Options { latency, ..Options::new(metastore) }).await?;
         let host = TestHost::start().await?;
-        host.app().connectors().load(&std::fs::read(guests::SINS)?).await?;
         host.client().register(&platform.payload(NEIGHBOUR)).await?;
         Ok(Self { host, _platform: platform, silent: TcpListener::bind("0.0.0.0:0")? })
     }
 
     /// Measures beside one sin. A sync of the neighbour that does not complete is an error.
-    pub async fn measure(&self, sin: &str, runs: usize) -> Result<Figures> {
-        let key = sin.replace(' ', "-");
-        let mut figures = Figures { sin: sin.to_owned(), alone: Vec::new(), beside: Vec::new() };
-        let hostile = Hostile::move_in(self.host.client(), &key, &self.payload(&key, sin)?).await?;
+    pub async fn measure(&self, sin: &Sin, runs: usize) -> Result<Figures> {
+        let mut figures = Figures { sin: sin.name.to_owned(), alone: Vec::new(), beside: Vec::new() };
+        let hostile = self.move_in(sin).await?;
         for _ in 0..runs {
             figures.alone.push(self.sync().await?);
             let running = hostile.begin();
@@ -81,64 +147,118 @@ impl Street {
         Ok(job["output"]["durationMs"].as_f64().context("durationMs")? / 1000.0)
     }
 
-    fn payload(&self, key: &str, sin: &str) -> Result<Value> {
+    /// The sin's guest serves, and its connection is registered where it has one.
+    async fn move_in(&self, sin: &Sin) -> Result<Hostile> {
+        let client = self.host.client().clone();
+        let component = std::fs::read(sin.guest)?;
+        Ok(match sin.act {
+            Act::Install => Hostile::Install { client, component: component.into() },
+            Act::Check => {
+                self.host.app().connectors().load(&component).await?;
+                Hostile::Check { client, payload: self.payload(sin)? }
+            }
+            Act::Sync => {
+                self.host.app().connectors().load(&component).await?;
+                let payload = self.payload(sin)?;
+                let answer = client.post("/data/connection", &payload).await?.expect(201)?;
+                let bulk = answer.json["bulkId"].as_str().context("bulkId")?.to_owned();
+                let key = payload["connectionKey"].as_str().unwrap_or_default().to_owned();
+                let hostile = Hostile::Sync { client, key, bulk: Arc::new(Mutex::new(bulk)) };
+                hostile.end(JoinSet::new()).await?;
+                hostile
+            }
+        })
+    }
+
+    fn payload(&self, sin: &Sin) -> Result<Value> {
         let port = self.silent.local_addr()?.port();
         // An account is registered once: each has an address of its own.
-        let number = SINS.iter().position(|known| *known == sin).context("a known sin")? + 2;
+        let number = SINS.iter().position(|known| known.name == sin.name).context("a known sin")? + 2;
         Ok(json!({
-            "connectionKey": key,
+            "connectionKey": sin.name.replace(' ', "-"),
             "connection": {
                 "technology": "Guest", "hostname": format!("http://127.0.0.{number}"), "port": port,
-                "authenticationType": "token", "token": "canary-0123456789abcdef", "sin": sin,
+                "authenticationType": "token", "token": "canary-0123456789abcdef", "sin": sin.name,
             },
             "settings": { "isActive": true, "activateNewChildren": true },
         }))
     }
 }
 
-/// The hostile connection.
-struct Hostile {
-    client: Client,
-    key: String,
-    /// What it has asked for last.
-    bulk: Arc<Mutex<String>>,
+/// Who commits the sin.
+enum Hostile {
+    Sync {
+        client: Client,
+        key: String,
+        /// What it has asked for last.
+        bulk: Arc<Mutex<String>>,
+    },
+    Check {
+        client: Client,
+        payload: Value,
+    },
+    Install {
+        client: Client,
+        component: Bytes,
+    },
 }
 
 impl Hostile {
-    async fn move_in(client: &Client, key: &str, payload: &Value) -> Result<Self> {
-        let answer = client.post("/data/connection", payload).await?.expect(201)?;
-        let bulk = answer.json["bulkId"].as_str().context("bulkId")?.to_owned();
-        let hostile = Self { client: client.clone(), key: key.to_owned(), bulk: Arc::new(Mutex::new(bulk)) };
-        hostile.end(JoinSet::new()).await?;
-        Ok(hostile)
-    }
-
-    /// Syncs again and again.
+    /// Commits it again and again.
     fn begin(&self) -> JoinSet<Result<()>> {
-        let (client, path, bulk) = (self.client.clone(), format!("/data/crawl/{}", self.key), self.bulk.clone());
         let mut running = JoinSet::new();
-        running.spawn(async move {
-            loop {
-                let answer = client.post(&path, &json!({})).await?.expect(202)?;
-                let asked = answer.json["bulkId"].as_str().context("bulkId")?.to_owned();
-                *bulk.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
-                client.finished(&asked).await?;
+        match self {
+            Self::Sync { client, key, bulk } => {
+                let (client, path, bulk) = (client.clone(), format!("/data/crawl/{key}"), bulk.clone());
+                running.spawn(async move {
+                    loop {
+                        let answer = client.post(&path, &json!({})).await?.expect(202)?;
+                        let asked = answer.json["bulkId"].as_str().context("bulkId")?.to_owned();
+                        *bulk.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
+                        client.finished(&asked).await?;
+                    }
+                });
             }
-        });
+            Self::Check { client, payload } => {
+                for _ in 0..TESTS {
+                    let (client, payload) = (client.clone(), payload.clone());
+                    running.spawn(async move {
+                        loop {
+                            // Whatever the answer is.
+                            client.post("/data/connection/test", &payload).await?;
+                            tokio::time::sleep(PAUSE).await;
+                        }
+                    });
+                }
+            }
+            Self::Install { client, component } => {
+                let (client, component) = (client.clone(), component.clone());
+                running.spawn(async move {
+                    loop {
+                        let request = client.request(Method::POST, "/connectors");
+                        let request = request.header("content-type", "application/octet-stream");
+                        // One that is refused for its size may find the connection closed while it still sends.
+                        let _ = client.send(request.body(component.clone())).await;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                });
+            }
+        }
         running
     }
 
     /// Stops asking, and what was asked for.
     async fn end(&self, mut running: JoinSet<Result<()>>) -> Result<()> {
         running.shutdown().await;
-        let bulk = self.bulk.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let jobs = self.client.get(&format!("/jobs?bulkId={bulk}")).await?;
+        let Self::Sync { client, bulk, .. } = self else { return Ok(()) };
+        let bulk = bulk.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let jobs = client.get(&format!("/jobs?bulkId={bulk}")).await?;
         for job in jobs.json.as_array().context("jobs")? {
             let id = job["id"].as_str().context("id")?;
             // One that has ended by itself need not be.
-            self.client.post(&format!("/jobs/{id}/cancel"), &json!({})).await?;
+            client.post(&format!("/jobs/{id}/cancel"), &json!({})).await?;
         }
-        self.client.finished(&bulk).await.map(drop)
+        client.finished(&bulk).await.map(drop)
     }
 }
 
@@ -154,7 +274,7 @@ impl std::fmt::Display for Figures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (alone, beside, ratio) = (median(&self.alone), median(&self.beside), self.ratio());
         let times = |all: &[f64]| all.iter().map(|s| format!("{s:.2}")).collect::<Vec<_>>().join(" ");
-        write!(f, "{:<15} alone {alone:.2} s, beside {beside:.2} s: × {ratio:.2}", self.sin)?;
+        write!(f, "{:<25} alone {alone:.2} s, beside {beside:.2} s: × {ratio:.2}", self.sin)?;
         write!(f, "  (alone {}; beside {})", times(&self.alone), times(&self.beside))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments, runs: usize) -> Result<()> {
         let delay = Duration::from_millis(arguments.delay);
         let street = Street::start(arguments.tables, arguments.columns, delay).await?;
         for sin in
-            SINS.iter().filter(|sin| arguments.sin.is_empty() || arguments.sin.iter().any(|asked| asked == **sin))
+            SINS.iter().filter(|sin| arguments.sin.is_empty() || arguments.sin.iter().any(|asked| asked == sin.name))
         {
             println!("{}", street.measure(sin, runs).await?);
         }
