@@ -25,6 +25,10 @@ const HTPASSWD: &str = "$2b$04$RTvZuRq8xw9XdJw8XW/HAuQa5M0rEx43aYHDz4VOhzEejmryg
 
 const PACKAGE: &str = "docker-registry";
 const START: Duration = Duration::from_secs(30);
+/// Longest time in which the package is fetched, all commands together.
+const FETCH: Duration = Duration::from_secs(90);
+/// A mirror that does not answer is not waited for.
+const HASTE: [&str; 4] = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"];
 
 /// A running registry. It goes with its owner, and so does what it keeps.
 pub struct Registry {
@@ -127,14 +131,17 @@ fn fetch(place: &Path) -> anyhow::Result<()> {
     let parent = place.parent().context("a folder")?;
     fs::create_dir_all(parent)?;
     let aside = TempDir::below(parent)?;
-    if run(Command::new("apt-get").args(["download", PACKAGE]).current_dir(aside.path())).is_err() {
-        run(Command::new("apt-get").args(["update", "-qq"]))?;
-        run(Command::new("apt-get").args(["download", PACKAGE]).current_dir(aside.path()))?;
+    let until = Instant::now() + FETCH;
+    let apt =
+        |arguments: &[&str]| run(Command::new("apt-get").args(HASTE).args(arguments).current_dir(aside.path()), until);
+    if apt(&["download", PACKAGE]).is_err() {
+        apt(&["update", "-qq"])?;
+        apt(&["download", PACKAGE])?;
     }
     let package = fs::read_dir(aside.path())?.flatten().map(|entry| entry.path());
     let package = package.into_iter().find(|path| path.extension().is_some_and(|end| end == "deb"));
     let root = aside.path().join("root");
-    run(Command::new("dpkg").arg("-x").arg(package.context("apt-get downloads the package")?).arg(&root))?;
+    run(Command::new("dpkg").arg("-x").arg(package.context("apt-get downloads the package")?).arg(&root), until)?;
     match fs::rename(&root, place) {
         // Another test run was first.
         Err(_) if place.is_dir() => Ok(()),
@@ -142,19 +149,17 @@ fn fetch(place: &Path) -> anyhow::Result<()> {
     }
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    const LIMIT: Duration = Duration::from_secs(90);
-    let started = Instant::now();
+fn run(command: &mut Command, until: Instant) -> anyhow::Result<()> {
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
     loop {
         if let Some(status) = process.try_wait()? {
             ensure!(status.success(), "{command:?}: {status}");
             return Ok(());
         }
-        if started.elapsed() > LIMIT {
+        if Instant::now() > until {
             process.kill()?;
             process.wait()?;
-            bail!("{command:?} took longer than {LIMIT:?}");
+            bail!("{command:?}: the package was not there after {FETCH:?}");
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -65,9 +65,16 @@ impl Forbidden {
     pub(super) async fn start() -> anyhow::Result<Self> {
         let accepted = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
-        let first = TcpListener::bind("127.0.0.2:0").await?;
-        let port = first.local_addr()?.port();
-        let mut all = vec![first, TcpListener::bind(("127.0.0.1", port)).await?];
+        let (port, mut all) = loop {
+            let first = TcpListener::bind("127.0.0.2:0").await?;
+            let port = first.local_addr()?.port();
+            match TcpListener::bind(("127.0.0.1", port)).await {
+                Ok(second) => break (port, vec![first, second]),
+                // Another test listens there: the next port may be free on both.
+                Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+                Err(error) => return Err(error.into()),
+            }
+        };
         // Not every machine has the newer loopback.
         all.extend(TcpListener::bind(("::1", port)).await);
         for listener in all {

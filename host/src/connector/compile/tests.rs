@@ -25,6 +25,7 @@ impl Script {
             if !error.message.contains("Text file busy") {
                 return error;
             }
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 }

@@ -19,7 +19,7 @@ use super::{
     Act, PATIENCE, Row, Seen,
 };
 
-/// Between two calls of a guest that is only there to be served.
+/// Between two calls of a guest that is only there to be served, and between two looks at a job.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is seen when the row's guest is asked.
@@ -150,8 +150,16 @@ async fn synced(row: &Row, at: SocketAddr, client: &Client) -> anyhow::Result<Ve
 
 async fn ended(row: &Row, at: SocketAddr, client: &Client, most: u64) -> anyhow::Result<Vec<Seen>> {
     let bulk = register(row, at, client).await?;
+    // On a busy machine the first page takes its time. Where none comes, the count below tells.
+    let mut jobs = client.get(&format!("/jobs?bulkId={bulk}")).await?;
+    for _ in 0..1200 {
+        if jobs.json[0]["progress"]["pages"].as_u64() > Some(0) {
+            break;
+        }
+        tokio::time::sleep(PAUSE).await;
+        jobs = client.get(&format!("/jobs?bulkId={bulk}")).await?;
+    }
     tokio::time::sleep(PATIENCE).await;
-    let jobs = client.get(&format!("/jobs?bulkId={bulk}")).await?;
     let id = jobs.json[0]["id"].as_str().context("a job")?.to_owned();
     client.post(&format!("/jobs/{id}/cancel"), &json!({})).await?.expect(200)?;
     let jobs = client.finished(&bulk).await?;
