@@ -17,6 +17,7 @@ mod instance;
 mod limits;
 mod loader;
 mod obstacle;
+mod places;
 mod section;
 pub mod signature;
 mod state;

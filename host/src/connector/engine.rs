@@ -1,7 +1,7 @@
 //! The one wasmtime engine, its clock, and the threads that guests run on.
 //!
-//! Guests have a runtime of their own, so that a computing one never delays the API; a semaphore bounds how many run, and
-//! `turns` shares the threads between connections.
+//! Guests have a runtime of their own, so that a computing one never delays the API; `places` bounds how many run, in all
+//! and of one connection, and `turns` shares the threads between connections.
 //! The epoch ticks on an operating system thread, because a task of a busy runtime could come too late.
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use ring::digest;
-use tokio::{runtime::Runtime, sync::Semaphore};
+use tokio::runtime::Runtime;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     component::{HasSelf, Linker},
@@ -20,6 +20,7 @@ use wasmtime::{
 
 use super::{
     limits::{MAX_CALL_INSTANCES, MAX_CALL_MEMORIES, MAX_CALL_TABLES, MAX_CALLS, TICK},
+    places::Places,
     state::State,
     turns::Turns,
     v0_1,
@@ -56,7 +57,7 @@ pub(super) struct Guests {
     /// Tells the settings of the engine, as far as compiled code depends on them, from all others.
     pub(super) compatibility: String,
     pub(super) linker: Linker<State>,
-    pub(super) permits: Arc<Semaphore>,
+    pub(super) places: Arc<Places>,
     pub(super) turns: Arc<Turns>,
     /// None only while it is dropped.
     runtime: Option<Runtime>,
@@ -74,10 +75,10 @@ impl Guests {
             .enable_time()
             .build()
             .context("start the threads of the guests")?;
-        let permits = Arc::new(Semaphore::new(MAX_CALLS as usize));
+        let places = Arc::new(Places::new(MAX_CALLS as usize));
         let turns = Arc::new(Turns::new(GUEST_THREADS));
         let compatibility = compatibility(&engine);
-        Ok(Self { engine, layout, compatibility, linker, permits, turns, runtime: Some(runtime) })
+        Ok(Self { engine, layout, compatibility, linker, places, turns, runtime: Some(runtime) })
     }
 
     /// The runtime that guests run on.

@@ -23,7 +23,7 @@ use super::{
     circuit::{Circuit, Let},
     error::{CallError, ErrorCode, Stop},
     instance::Spent,
-    limits::{Refused, TICK},
+    limits::Refused,
 };
 use crate::{clock::Clock, model::id::ConnectionId};
 
@@ -39,7 +39,7 @@ pub struct Snapshot {
     pub failures: BTreeMap<ErrorCode, u64>,
     /// Calls that were ended in their midst.
     pub stops: BTreeMap<Stop, u64>,
-    /// Time in which guests computed.
+    /// Processor time of guests, and of the host on their behalf.
     pub computed: Duration,
     /// Most memory of one call, in bytes.
     pub memory_high_water: u64,
@@ -177,7 +177,7 @@ impl Snapshot {
         if let Some(stop) = spent.stop {
             *self.stops.entry(stop).or_default() += 1;
         }
-        self.computed += TICK.saturating_mul(u32::try_from(spent.ticks).unwrap_or(u32::MAX));
+        self.computed += spent.computed;
         self.memory_high_water = self.memory_high_water.max(spent.memory as u64);
         self.requests += spent.usage.requests;
         self.bytes += spent.usage.bytes;
@@ -232,7 +232,7 @@ mod tests {
     fn spent(stop: Option<Stop>) -> Spent {
         Spent {
             usage: Usage { requests: 2, bytes: 10 },
-            ticks: 3,
+            computed: Duration::from_millis(30),
             memory: 1 << 20,
             denied: 1,
             refused: None,
@@ -290,7 +290,7 @@ mod tests {
         let found = health.snapshot();
         assert_eq!((found.recent.len(), found.recent_failures(), found.calls), (WINDOW, 0, 21));
         assert_eq!((found.requests, found.bytes, found.denied_requests), (42, 210, 21));
-        assert_eq!((found.computed, found.memory_high_water), (TICK * 63, 1 << 20));
+        assert_eq!((found.computed, found.memory_high_water), (Duration::from_millis(630), 1 << 20));
     }
 
     #[test]

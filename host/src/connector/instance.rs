@@ -1,11 +1,12 @@
 //! One call: a fresh store, a deadline, and what is left of both when it ends.
 //!
 //! The guest runs on the guests' own threads. Dropping the caller's future ends it at once; whatever happens to it, the
-//! store is dropped and never entered again.
+//! store is dropped and never entered again. What a call has to wait because others are served is no time of its own:
+//! neither for a place, nor for its turns.
 
 use std::{
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -16,7 +17,7 @@ use std::{
 use tokio::task::JoinSet;
 use tracing::instrument::{Instrument, WithSubscriber};
 use wasmtime::{
-    Store, UpdateDeadline,
+    PoolConcurrencyLimitError, Store, UpdateDeadline,
     component::{Instance, InstancePre},
 };
 
@@ -26,8 +27,15 @@ use super::{
     error::{CallError, Ended, ErrorCode, Stop},
     limits::{Limits, MAX_RETRIES, Refused, Times},
     state::{Grant, State},
+    turns::{Meter, NOBODY, Sharer},
 };
-use crate::egress::session::{Budget, Named};
+use crate::{
+    egress::session::{Budget, Named},
+    model::id::ConnectionId,
+};
+
+/// When it is worth trying again, where there was no room for a call.
+const NO_ROOM: Duration = Duration::from_secs(2);
 
 /// What a call does in its store.
 pub(super) type Work<'a, R> = Pin<Box<dyn Future<Output = wasmtime::Result<Result<R, CallError>>> + Send + 'a>>;
@@ -43,8 +51,8 @@ pub(super) struct Called<R> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Spent {
     pub(super) usage: Usage,
-    /// Of the epoch.
-    pub(super) ticks: u64,
+    /// Processor time, of the guest and of the host on its behalf.
+    pub(super) computed: Duration,
     /// Bytes of memory that were granted.
     pub(super) memory: usize,
     /// Requests that the policy refused.
@@ -81,18 +89,17 @@ where
     F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R> + Send + 'static,
 {
     let stopped = || Called::not_at_all(ErrorCode::Unavailable, "the host is shutting down");
-    // Waiting for a place is the host's time, not the operation's.
-    let Ok(permit) = guests.permits.clone().acquire_owned().await else { return stopped() };
+    let sharer = sharer(&grant);
+    let place = guests.places.take(sharer).await;
     let Some(threads) = guests.handle() else { return stopped() };
     let component = component.clone();
-    // All calls of a connection share its session. Whatever describes itself counts as one.
-    let sharer = grant.session.as_ref().map_or(0, |session| Arc::as_ptr(session).addr());
     let turns = Arc::clone(&guests.turns);
+    let meter = Arc::new(Meter::default());
     let mut task = JoinSet::new();
     task.spawn_on(
         async move {
-            let _permit = permit;
-            turns.call(sharer, run(&component, limits, times, grant, work)).await
+            let _place = place;
+            turns.call(sharer, Arc::clone(&meter), run(&component, limits, times, grant, &meter, work)).await
         }
         .in_current_span()
         .with_current_subscriber(),
@@ -108,29 +115,36 @@ where
     }
 }
 
-async fn run<R, F>(component: &InstancePre<State>, limits: Limits, times: Times, grant: Grant, work: F) -> Called<R>
+/// All calls of a connection share, whatever they are for: its syncs, and what is tried before it is changed. Whatever
+/// belongs to none shares as one.
+fn sharer(grant: &Grant) -> Sharer {
+    let connection = grant.session.as_ref().and_then(|session| session.on_behalf_of());
+    connection.map_or(NOBODY, ConnectionId::as_u128)
+}
+
+async fn run<R, F>(
+    component: &InstancePre<State>,
+    limits: Limits,
+    times: Times,
+    grant: Grant,
+    meter: &Arc<Meter>,
+    work: F,
+) -> Called<R>
 where
     F: for<'a> FnOnce(&'a mut Store<State>, &'a Instance) -> Work<'a, R>,
 {
-    let budget = Arc::new(Budget {
-        deadline: Instant::now() + times.host_calls(),
-        max_response: limits.response(),
-        retries: AtomicU32::new(MAX_RETRIES),
-        requests: AtomicU64::new(0),
-        bytes: AtomicU64::new(0),
-        denied: AtomicU64::new(0),
-        named: Named::default(),
-    });
-    let mut store = store(component, times, State::new(limits, grant, budget.clone()));
-    let called = tokio::time::timeout(times.wall, async {
+    let budget = Arc::new(budget(&limits, &times, meter));
+    let mut store = store(component, times, State::new(limits, grant, budget.clone()), Arc::clone(meter));
+    let called = in_time(times.wall, meter, async {
         let instance = component.instantiate_async(&mut store).await?;
         work(&mut store, &instance).await
     })
     .await;
     let ended = match called {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(CallError::ended(&Ended::Trapped(error), &times, store.data())),
-        Err(_) => Err(CallError::ended(&Ended::Late, &times, store.data())),
+        Some(Err(error)) if error.is::<PoolConcurrencyLimitError>() => return no_room(&error),
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(CallError::ended(&Ended::Trapped(error), &times, store.data())),
+        None => Err(CallError::ended(&Ended::Late, &times, store.data())),
     };
     let (result, stop) = match ended {
         Ok(answer) => (answer, None),
@@ -140,7 +154,7 @@ where
     let waited: Duration = state.waited.total();
     let spent = Spent {
         usage: State::usage(&budget),
-        ticks: state.ticks,
+        computed: meter.computed(),
         memory: state.limiter.memory_granted(),
         denied: budget.denied.load(Ordering::Relaxed),
         refused: state.limiter.refused(),
@@ -150,8 +164,47 @@ where
     Called { result, spent: Some(spent) }
 }
 
+/// What a call may use of the platform.
+fn budget(limits: &Limits, times: &Times, meter: &Meter) -> Budget {
+    Budget {
+        deadline: Instant::now() + times.host_calls(),
+        withheld: Arc::clone(&meter.withheld),
+        max_response: limits.response(),
+        retries: AtomicU32::new(MAX_RETRIES),
+        requests: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        denied: AtomicU64::new(0),
+        named: Named::default(),
+    }
+}
+
+/// The host has no room for one more instance: nobody's fault, and soon over.
+fn no_room<R>(error: &wasmtime::Error) -> Called<R> {
+    tracing::warn!(error = format!("{error:#}"), "there was no room for a call of a connector; it is tried again");
+    let mut called = Called::not_at_all(ErrorCode::Unavailable, "the host has no room for another call at the moment");
+    if let Err(error) = &mut called.result {
+        error.retry_after = Some(NO_ROOM);
+    }
+    called
+}
+
+/// Ends work with its wall clock, which stands still while the call waits for a turn.
+async fn in_time<T>(wall: Duration, meter: &Meter, work: impl Future<Output = T>) -> Option<T> {
+    let (begun, before) = (tokio::time::Instant::now(), meter.withheld());
+    let end = || begun + wall + meter.withheld().saturating_sub(before);
+    let mut work = pin!(work);
+    loop {
+        let known = end();
+        match tokio::time::timeout_at(known, &mut work).await {
+            Ok(done) => return Some(done),
+            Err(_) if end() > known => {}
+            Err(_) => return None,
+        }
+    }
+}
+
 /// A store in which every limit is set.
-fn store(component: &InstancePre<State>, times: Times, state: State) -> Store<State> {
+fn store(component: &InstancePre<State>, times: Times, state: State, meter: Arc<Meter>) -> Store<State> {
     let mut store = Store::new(component.engine(), state);
     store.limiter(|state| &mut state.limiter);
     let limits = store.data().limits;
@@ -162,11 +215,70 @@ fn store(component: &InstancePre<State>, times: Times, state: State) -> Store<St
     store.epoch_deadline_callback(move |mut store| {
         let state = store.data_mut();
         state.ticks += 1;
-        if state.ticks > ticks {
+        // A tick passes only while the guest's own code runs; what the host does in its calls is in the measured time.
+        if state.ticks > ticks || meter.computed() > times.cpu {
             return Ok(UpdateDeadline::Interrupt);
         }
         // wasmtime's own yield wakes itself at once and starves the runtime.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });
     store
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+    use wasmtime::component::Component;
+
+    use super::*;
+    use crate::connector::limits::{LimitsOf, MAX_CALLS};
+
+    fn grant() -> Grant {
+        Grant { session: None, label: "a test".into(), io: Handle::current() }
+    }
+
+    fn nothing(guests: &Guests) -> InstancePre<State> {
+        let bytes = wat::parse_str("(component)").expect("the text of a component");
+        let component = Component::new(&guests.engine, bytes).expect("compiles");
+        guests.linker.instantiate_pre(&component).expect("links")
+    }
+
+    #[tokio::test]
+    async fn a_wall_clock_stands_still_while_the_call_waits_for_its_turn() {
+        const WALL: Duration = Duration::from_millis(50);
+        let meter = Meter::default();
+        let slow = || tokio::time::sleep(WALL * 2);
+        assert_eq!(in_time(WALL, &meter, slow()).await, None);
+        let withheld = async {
+            meter.withheld.store(10_000_000, Ordering::Relaxed);
+            slow().await;
+        };
+        assert_eq!(in_time(WALL, &meter, withheld).await, Some(()), "it had waited for 10 s of that");
+        assert_eq!(in_time(WALL, &meter, slow()).await, None, "what was before it began is not its own");
+    }
+
+    #[tokio::test]
+    async fn a_pool_without_room_is_nobodys_fault() {
+        let guests = Guests::new(LimitsOf::default().room()).expect("engine");
+        let component = nothing(&guests);
+        let mut full = Vec::new();
+        for _ in 0..MAX_CALLS {
+            let limits = Limits::default();
+            let budget = Arc::new(budget(&limits, &Times::READ, &Meter::default()));
+            let mut store = store(&component, Times::READ, State::new(limits, grant(), budget), Arc::default());
+            component.instantiate_async(&mut store).await.expect("there is room");
+            full.push(store);
+        }
+        let ask = || {
+            call(&guests, &component, Limits::default(), Times::DESCRIBE, grant(), |_, _| {
+                Box::pin(std::future::ready(Ok(Ok(()))))
+            })
+        };
+        let refused = ask().await;
+        let error = refused.result.expect_err("no room");
+        assert_eq!((error.code, error.retry_after), (ErrorCode::Unavailable, Some(NO_ROOM)));
+        assert!(refused.spent.is_none(), "it counts for nothing");
+        full.pop();
+        assert!(ask().await.result.is_ok());
+    }
 }

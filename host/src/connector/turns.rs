@@ -3,19 +3,33 @@
 //! A guest computes only while its call is polled, at most until the next tick. Each poll takes a place, of which there
 //! are as many as threads. Where several connections have calls, each gets at most its share of the places, but one at
 //! least; whoever is alone gets all. So a connection whose calls compute without end, however many, leaves room for the
-//! calls of others, which need not even wait for a tick.
+//! calls of others, which need not even wait for a tick. Only who computes counts: a call that waits for its platform
+//! takes nothing from anybody.
+//!
+//! What a call waits for its turn, and what it computes when it has it, is measured here ([`Meter`]).
 
 use std::{
     collections::{HashMap, VecDeque},
     future::Future,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-/// How long a connection keeps its share after its last call: between two pages it is busy elsewhere.
+use rustix::time::{ClockId, clock_gettime};
+
+/// How long a connection keeps its share after it has computed: between two pages it is busy elsewhere.
 const LINGER: Duration = Duration::from_millis(250);
+
+/// Who shares: the number of a connection, or [`NOBODY`].
+pub(super) type Sharer = u128;
+
+/// Everything that belongs to no connection shares as one.
+pub(super) const NOBODY: Sharer = 0;
 
 /// The places, and who has them.
 pub(super) struct Turns {
@@ -26,7 +40,7 @@ pub(super) struct Turns {
 #[derive(Default)]
 struct Inside {
     taken: usize,
-    sharers: HashMap<usize, Sharer>,
+    sharers: HashMap<Sharer, Sharing>,
     /// In order of arrival; each call at most once.
     waiting: VecDeque<Waiting>,
     /// The number of the next call.
@@ -34,16 +48,17 @@ struct Inside {
 }
 
 /// A connection with calls.
-struct Sharer {
+struct Sharing {
     calls: usize,
     taken: usize,
-    /// When its last call ended.
-    left: Instant,
+    waiting: usize,
+    /// When it last gave a place back.
+    left: Option<Instant>,
 }
 
 struct Waiting {
     call: u64,
-    sharer: usize,
+    sharer: Sharer,
     waker: Waker,
     /// Whether a place is kept for it.
     granted: bool,
@@ -53,14 +68,49 @@ struct Waiting {
 pub(super) struct InTurn<F> {
     turns: Arc<Turns>,
     call: u64,
-    sharer: usize,
+    sharer: Sharer,
+    meter: Arc<Meter>,
+    /// Whether it has had a turn.
+    has_begun: bool,
+    /// Since when it waits for one.
+    since: Option<Instant>,
     work: Pin<Box<F>>,
+}
+
+/// What a call waited for its turns, from the first one on, and what it computed in them. All in microseconds.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Shared with the call's way out, whose deadlines move by it too.
+    pub(super) withheld: Arc<AtomicU64>,
+    computed: AtomicU64,
+}
+
+impl Meter {
+    /// What it waited for turns.
+    pub(super) fn withheld(&self) -> Duration {
+        Duration::from_micros(self.withheld.load(Ordering::Relaxed))
+    }
+
+    /// Processor time of its turns, up to the end of the last one: of the guest, and of the host on its behalf.
+    pub(super) fn computed(&self) -> Duration {
+        Duration::from_micros(self.computed.load(Ordering::Relaxed))
+    }
+}
+
+fn add(counter: &AtomicU64, time: Duration) {
+    counter.fetch_add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+/// What this thread has computed so far.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
 }
 
 /// A place that is given back however the poll ends.
 struct Place<'a> {
     turns: &'a Turns,
-    sharer: usize,
+    sharer: Sharer,
 }
 
 impl Turns {
@@ -68,15 +118,16 @@ impl Turns {
         Self { places, inside: Mutex::default() }
     }
 
-    /// A call of a connection, which is told from others by a number.
-    pub(super) fn call<F: Future>(self: &Arc<Self>, sharer: usize, work: F) -> InTurn<F> {
+    /// A call of a connection.
+    pub(super) fn call<F: Future>(self: &Arc<Self>, sharer: Sharer, meter: Arc<Meter>, work: F) -> InTurn<F> {
         let mut inside = self.inside();
         inside.next += 1;
         let call = inside.next;
-        let entry = inside.sharers.entry(sharer).or_insert(Sharer { calls: 0, taken: 0, left: Instant::now() });
-        entry.calls += 1;
+        let new = Sharing { calls: 0, taken: 0, waiting: 0, left: None };
+        inside.sharers.entry(sharer).or_insert(new).calls += 1;
         drop(inside);
-        InTurn { turns: Arc::clone(self), call, sharer, work: Box::pin(work) }
+        let work = Box::pin(work);
+        InTurn { turns: Arc::clone(self), call, sharer, meter, has_begun: false, since: None, work }
     }
 
     fn inside(&self) -> MutexGuard<'_, Inside> {
@@ -85,16 +136,17 @@ impl Turns {
     }
 
     /// Takes a place for a poll, or queues for one.
-    fn take(&self, call: u64, sharer: usize, waker: &Waker) -> Option<Place<'_>> {
+    fn take(&self, call: u64, sharer: Sharer, waker: &Waker) -> Option<Place<'_>> {
         let mut inside = self.inside();
         match inside.waiting.iter_mut().position(|waiting| waiting.call == call) {
-            Some(at) if inside.waiting[at].granted => drop(inside.waiting.remove(at)),
+            Some(at) if inside.waiting[at].granted => inside.forget(at),
             Some(at) => {
                 inside.waiting[at].waker.clone_from(waker);
                 return None;
             }
             None if inside.may_take(sharer, self.places) => inside.count(sharer, 1),
             None => {
+                inside.sharing(sharer, |sharing| sharing.waiting += 1);
                 inside.waiting.push_back(Waiting { call, sharer, waker: waker.clone(), granted: false });
                 return None;
             }
@@ -119,19 +171,44 @@ impl Turns {
 }
 
 impl Inside {
-    fn may_take(&self, sharer: usize, places: usize) -> bool {
-        let present = |sharer: &&Sharer| sharer.calls > 0 || sharer.left.elapsed() < LINGER;
-        let sharers = self.sharers.values().filter(present).count();
-        let share = (places / sharers.max(1)).max(1);
-        self.taken < places && self.sharers.get(&sharer).is_none_or(|sharer| sharer.taken < share)
+    fn may_take(&self, sharer: Sharer, places: usize) -> bool {
+        // Whoever asks is there.
+        let others = self.sharers.iter().filter(|(other, sharing)| **other != sharer && sharing.is_present()).count();
+        let share = (places / (others + 1)).max(1);
+        self.taken < places && self.sharers.get(&sharer).is_none_or(|sharing| sharing.taken < share)
     }
 
     /// Counts a place that is taken (1) or given back (-1).
-    fn count(&mut self, sharer: usize, change: isize) {
+    fn count(&mut self, sharer: Sharer, change: isize) {
         self.taken = self.taken.saturating_add_signed(change);
-        if let Some(sharer) = self.sharers.get_mut(&sharer) {
-            sharer.taken = sharer.taken.saturating_add_signed(change);
+        self.sharing(sharer, |sharing| {
+            sharing.taken = sharing.taken.saturating_add_signed(change);
+            sharing.left = Some(Instant::now());
+        });
+    }
+
+    /// Takes one that waits out of the queue.
+    fn forget(&mut self, at: usize) {
+        if let Some(waiting) = self.waiting.remove(at) {
+            self.sharing(waiting.sharer, |sharing| sharing.waiting -= 1);
         }
+    }
+
+    fn sharing(&mut self, sharer: Sharer, change: impl FnOnce(&mut Sharing)) {
+        if let Some(sharing) = self.sharers.get_mut(&sharer) {
+            change(sharing);
+        }
+    }
+}
+
+impl Sharing {
+    /// Whether it computes, is about to, or has done so just now.
+    fn is_present(&self) -> bool {
+        self.taken > 0 || self.waiting > 0 || self.lingers()
+    }
+
+    fn lingers(&self) -> bool {
+        self.left.is_some_and(|left| left.elapsed() < LINGER)
     }
 }
 
@@ -148,24 +225,33 @@ impl<F: Future> Future for InTurn<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let turns = Arc::clone(&self.turns);
-        let Some(_place) = turns.take(self.call, self.sharer, context.waker()) else { return Poll::Pending };
-        self.work.as_mut().poll(context)
+        let Some(_place) = turns.take(self.call, self.sharer, context.waker()) else {
+            self.since.get_or_insert_with(Instant::now);
+            return Poll::Pending;
+        };
+        // Before its first turn no clock of the call runs.
+        if let Some(since) = self.since.take().filter(|_| self.has_begun) {
+            add(&self.meter.withheld, since.elapsed());
+        }
+        self.has_begun = true;
+        let before = thread_time();
+        let polled = self.work.as_mut().poll(context);
+        add(&self.meter.computed, thread_time().saturating_sub(before));
+        polled
     }
 }
 
 impl<F> Drop for InTurn<F> {
     fn drop(&mut self) {
         let mut inside = self.turns.inside();
-        if let Some(at) = inside.waiting.iter().position(|waiting| waiting.call == self.call)
-            && inside.waiting.remove(at).is_some_and(|waiting| waiting.granted)
-        {
-            inside.count(self.sharer, -1);
+        if let Some(at) = inside.waiting.iter().position(|waiting| waiting.call == self.call) {
+            if inside.waiting[at].granted {
+                inside.count(self.sharer, -1);
+            }
+            inside.forget(at);
         }
-        if let Some(sharer) = inside.sharers.get_mut(&self.sharer) {
-            sharer.calls -= 1;
-            sharer.left = Instant::now();
-        }
-        inside.sharers.retain(|_, sharer| sharer.calls > 0 || sharer.left.elapsed() < LINGER);
+        inside.sharing(self.sharer, |sharing| sharing.calls -= 1);
+        inside.sharers.retain(|_, sharing| sharing.calls > 0 || sharing.lingers());
         self.turns.grant(inside);
     }
 }
@@ -176,39 +262,94 @@ mod tests {
 
     use super::*;
 
-    fn places(turns: &Arc<Turns>, sharers: &[usize]) -> Vec<bool> {
-        // Polls without end, each of which would hold its place: taken one after another and held.
-        let calls: Vec<_> = sharers.iter().map(|sharer| turns.call(*sharer, std::future::pending::<()>())).collect();
-        let held: Vec<_> = calls.iter().map(|call| turns.take(call.call, call.sharer, Waker::noop())).collect();
+    /// A call whose polls would last for ever.
+    fn endless(turns: &Arc<Turns>, sharer: Sharer) -> InTurn<std::future::Pending<()>> {
+        turns.call(sharer, Arc::default(), std::future::pending())
+    }
+
+    fn take<'a, F>(turns: &'a Turns, call: &InTurn<F>) -> Option<Place<'a>> {
+        turns.take(call.call, call.sharer, Waker::noop())
+    }
+
+    /// Which of these get a place, one after another, that all hold what they get, where each connection has just
+    /// computed.
+    fn places(number: usize, sharers: &[Sharer]) -> Vec<bool> {
+        let turns = Arc::new(Turns::new(number));
+        let calls: Vec<_> = sharers.iter().map(|sharer| endless(&turns, *sharer)).collect();
+        calls.iter().for_each(|call| drop(take(&turns, call)));
+        let held: Vec<_> = calls.iter().map(|call| take(&turns, call)).collect();
         held.iter().map(Option::is_some).collect()
     }
 
     #[test]
     fn whoever_is_alone_gets_all_and_two_get_half_each() {
-        assert_eq!(places(&Arc::new(Turns::new(2)), &[1, 1, 1]), [true, true, false]);
-        assert_eq!(places(&Arc::new(Turns::new(2)), &[1, 1, 2]), [true, false, true]);
-        assert_eq!(places(&Arc::new(Turns::new(4)), &[1, 1, 1, 2, 2, 2]), [true, true, false, true, true, false]);
-        assert_eq!(
-            places(&Arc::new(Turns::new(2)), &[1, 2, 3]),
-            [true, true, false],
-            "one at least, but no more places"
-        );
+        assert_eq!(places(2, &[1, 1, 1]), [true, true, false]);
+        assert_eq!(places(2, &[1, 1, 2]), [true, false, true]);
+        assert_eq!(places(4, &[1, 1, 1, 2, 2, 2]), [true, true, false, true, true, false]);
+        assert_eq!(places(2, &[1, 2, 3]), [true, true, false], "one at least, but no more places");
+    }
+
+    #[test]
+    fn a_call_that_only_waits_for_its_platform_takes_nothing_from_others() {
+        let turns = Arc::new(Turns::new(2));
+        let [first, second, other] = [1, 1, 2].map(|sharer| endless(&turns, sharer));
+        // It computes, and then waits for longer than a connection is remembered.
+        drop(take(&turns, &other));
+        let long_ago = Instant::now().checked_sub(LINGER).expect("the machine runs for longer");
+        turns.inside().sharing(2, |sharing| sharing.left = Some(long_ago));
+        let held = [take(&turns, &first), take(&turns, &second)];
+        assert!(held.iter().all(Option::is_some), "both places");
+        assert!(take(&turns, &other).is_none(), "now it waits for one");
+        let [one, _two] = held;
+        drop(one);
+        assert!(take(&turns, &first).is_none() && take(&turns, &other).is_some(), "and is next");
     }
 
     #[test]
     fn a_place_that_is_free_is_kept_for_who_waits_the_longest() {
         let turns = Arc::new(Turns::new(1));
-        let [first, second, third] = [1, 2, 2].map(|sharer| turns.call(sharer, std::future::pending::<()>()));
-        let take = |call: &InTurn<_>| turns.take(call.call, call.sharer, Waker::noop()).is_some();
-        let held = turns.take(first.call, first.sharer, Waker::noop());
-        assert!(held.is_some() && !take(&second) && !take(&third));
+        let [first, second, third] = [1, 2, 2].map(|sharer| endless(&turns, sharer));
+        let takes = |call: &InTurn<_>| take(&turns, call).is_some();
+        let held = take(&turns, &first);
+        assert!(held.is_some() && !takes(&second) && !takes(&third));
         drop(held);
-        assert!(!take(&first) && !take(&third), "it is kept for the second");
-        assert!(take(&second), "and taken, and given back at once");
+        assert!(!takes(&first) && !takes(&third), "it is kept for the second");
+        assert!(takes(&second), "and taken, and given back at once");
         drop((second, third));
-        assert!(take(&first), "who goes away gives up what was kept for him");
+        assert!(takes(&first), "who goes away gives up what was kept for him");
         let inside = turns.inside();
         assert_eq!((inside.taken, inside.waiting.len()), (0, 0));
+        assert!(inside.sharers.values().all(|sharing| sharing.waiting == 0));
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_turn_and_computing_are_told_apart() {
+        const WHILE: Duration = Duration::from_millis(30);
+        let turns = Arc::new(Turns::new(1));
+        let [meter, other] = [Arc::default(), Arc::default()].map(|meter: Arc<Meter>| meter);
+        let mut call = Box::pin(turns.call(1, meter.clone(), async {
+            let begun = Instant::now();
+            while begun.elapsed() < WHILE {}
+            // Waiting for a platform is neither.
+            tokio::time::sleep(WHILE).await;
+        }));
+        let mut poll = || futures_util::FutureExt::now_or_never(&mut call);
+        let busy = turns.call(2, other, std::future::pending::<()>());
+        let held = take(&turns, &busy);
+        assert!(poll().is_none());
+        tokio::time::sleep(WHILE).await;
+        drop(held);
+        assert!(poll().is_none());
+        assert_eq!(meter.withheld(), Duration::ZERO, "before the first turn no clock runs");
+        let computed = meter.computed();
+        assert!(computed > WHILE / 3, "{computed:?}");
+        let held = take(&turns, &busy);
+        assert!(poll().is_none(), "withheld");
+        tokio::time::sleep(WHILE).await;
+        drop(held);
+        assert!(poll().is_some());
+        assert!(meter.withheld() >= WHILE && meter.withheld() < WHILE * 20, "{:?}", meter.withheld());
+        assert!(meter.computed() < computed + WHILE / 2, "{:?}", meter.computed());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -216,7 +357,7 @@ mod tests {
         let turns = Arc::new(Turns::new(2));
         let mut busy = tokio::task::JoinSet::new();
         for _ in 0..8 {
-            busy.spawn(turns.call(1, async {
+            busy.spawn(turns.call(1, Arc::default(), async {
                 loop {
                     std::thread::sleep(Duration::from_millis(5));
                     tokio::task::yield_now().await;
@@ -225,7 +366,7 @@ mod tests {
         }
         let polls = Arc::new(Mutex::new(0));
         let counted = Arc::clone(&polls);
-        let others = turns.call(2, async move {
+        let others = turns.call(2, Arc::default(), async move {
             for _ in 0..20 {
                 *counted.lock().unwrap() += 1;
                 tokio::task::yield_now().await;
@@ -234,7 +375,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), others).await.expect("it gets its turns");
         assert_eq!(*polls.lock().unwrap(), 20);
         busy.shutdown().await;
-        let ended = turns.call(1, poll_fn(|_| Poll::Ready(7))).await;
+        let ended = turns.call(1, Arc::default(), poll_fn(|_| Poll::Ready(7))).await;
         assert_eq!((ended, turns.inside().taken), (7, 0), "calls that were cut off have given everything back");
     }
 }

@@ -184,7 +184,7 @@ impl Credential {
             Found::Ageing(grant) => return Ok(self.renew_early(grant, budget).await),
             Found::Missing(_) => {}
         }
-        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let deadline = tokio::time::Instant::from_std(budget.end());
         let turn = timeout_at(deadline, Arc::clone(&self.turn).lock_owned()).await;
         let turn = turn.map_err(|_| SendError::timed_out())?;
         let old = match self.find(refused) {
@@ -298,7 +298,7 @@ impl Credential {
             *turn = lasting(&result);
             return result;
         }
-        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let deadline = tokio::time::Instant::from_std(budget.end());
         let mut shared = whole(&self.held).take();
         if let (Some(keeper), None) = (&self.with.keep, &shared) {
             let turn = timeout_at(deadline, Arc::clone(&keeper.turn).lock_owned()).await;

@@ -38,7 +38,7 @@ impl Pacing {
     /// or its time would be.
     pub(super) async fn wait(&self, repeat: u32, asked: Option<Duration>, budget: &Budget) -> bool {
         let pause = self.pause(repeat, asked, chance());
-        if pause >= budget.deadline.saturating_duration_since(Instant::now()) {
+        if pause >= budget.end().saturating_duration_since(Instant::now()) {
             return false;
         }
         let taken = budget.retries.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
@@ -137,6 +137,7 @@ mod tests {
     async fn repeats_end_with_the_budget() {
         let budget = |millis, retries| Budget {
             deadline: Instant::now() + Duration::from_millis(millis),
+            withheld: Default::default(),
             max_response: 0,
             retries: AtomicU32::new(retries),
             requests: AtomicU64::new(0),

@@ -12,7 +12,10 @@ mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError, Weak, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -136,6 +139,7 @@ struct Kin {
 /// One connection's way out. Dropped with its last operation, together with its grants.
 pub struct Session {
     connection: Option<ConnectionId>,
+    on_behalf_of: Option<ConnectionId>,
     address: Address,
     places: Places,
     /// What the connector declared.
@@ -152,8 +156,10 @@ pub struct Session {
 /// What one operation may still use. Made per operation by the connector adapter.
 #[derive(Debug)]
 pub struct Budget {
-    /// Everything ends here.
+    /// Everything ends here, and later by [`Self::withheld`].
     pub deadline: Instant,
+    /// Microseconds for which the host did not let the operation go on: its time stands still meanwhile.
+    pub withheld: Arc<AtomicU64>,
     /// Bytes of one whole answer, decompressed.
     pub max_response: usize,
     /// Repeats left, shared by all requests of the operation.
@@ -179,6 +185,7 @@ impl Budget {
     pub(super) fn of_host(time: Duration) -> Self {
         Self {
             deadline: Instant::now() + time,
+            withheld: Arc::default(),
             max_response: MAX_OWN_RESPONSE,
             retries: OWN_RETRIES.into(),
             requests: 0.into(),
@@ -186,6 +193,12 @@ impl Budget {
             denied: 0.into(),
             named: Named::default(),
         }
+    }
+
+    /// When everything ends, as far as is known by now.
+    #[must_use]
+    pub fn end(&self) -> Instant {
+        self.deadline + Duration::from_micros(self.withheld.load(Ordering::Relaxed))
     }
 
     /// Counts what was used elsewhere for this operation.
@@ -313,6 +326,7 @@ impl Egress {
 impl Shared {
     fn open(&self, spec: SessionSpec, permits: Arc<Semaphore>) -> Result<Session, SendError> {
         let connection = spec.connection.map(|(id, _)| id);
+        let on_behalf_of = connection.or(spec.keep);
         let told = Arc::new(Told::new(connection));
         let open = || {
             let policy = &self.policy;
@@ -352,6 +366,7 @@ impl Shared {
         let context = Context::new(places.origin().to_string(), spec.config, spec.secrets, &spec.recipe.lets);
         Ok(Session {
             connection,
+            on_behalf_of,
             address: spec.address,
             places,
             reach,
@@ -381,6 +396,12 @@ impl Session {
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
         self.connection
+    }
+
+    /// The registered connection that this is done for: the one that it belongs to, or that a tested payload would change.
+    #[must_use]
+    pub fn on_behalf_of(&self) -> Option<ConnectionId> {
+        self.on_behalf_of
     }
 
     /// Where the connection's requests go.

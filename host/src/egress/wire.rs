@@ -119,7 +119,7 @@ fn exhausted(text: String) -> Failed {
 
 async fn in_time<T>(budget: &Budget, work: impl Future<Output = T>) -> Result<T, Failed> {
     let late = |_| Failed { error: SendError::timed_out(), again: Again::Never };
-    timeout_at(Instant::from_std(budget.deadline), work).await.map_err(late)
+    timeout_at(Instant::from_std(budget.end()), work).await.map_err(late)
 }
 
 fn denial(denied: &AddressDenied) -> Failed {

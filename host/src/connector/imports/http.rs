@@ -241,7 +241,7 @@ async fn finished<T: 'static>(task: &mut JoinSet<T>) -> wasmtime::Result<T> {
 
 /// Ends a host call with the operation's time for host calls, whatever the session does.
 async fn in_time<T>(budget: &Budget, work: impl Future<Output = Result<T, SendError>>) -> Result<T, Error> {
-    let left = budget.deadline.saturating_duration_since(Instant::now());
+    let left = budget.end().saturating_duration_since(Instant::now());
     match tokio::time::timeout(left, work).await {
         Ok(result) => result.map_err(|refused| {
             if refused.kind == SendErrorKind::Denied {

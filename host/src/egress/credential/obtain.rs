@@ -126,7 +126,7 @@ impl Credential {
         }
         let context = self.context();
         let opening = signing::open(&jwt.key, &context.secrets, &self.with.openings);
-        let deadline = tokio::time::Instant::from_std(budget.deadline);
+        let deadline = tokio::time::Instant::from_std(budget.end());
         let opened = timeout_at(deadline, opening).await.map_err(|_| SendError::timed_out())?;
         match &opened {
             Err(error) if error.kind != SendErrorKind::InvalidConfig => opened,

@@ -76,7 +76,7 @@ impl Session {
 
     async fn permit(&self, budget: &Budget) -> Result<tokio::sync::OwnedSemaphorePermit, SendError> {
         let turn = Arc::clone(&self.permits).acquire_owned();
-        let permit = timeout_at(tokio::time::Instant::from_std(budget.deadline), turn).await;
+        let permit = timeout_at(tokio::time::Instant::from_std(budget.end()), turn).await;
         // The semaphore is never closed.
         permit.map_err(|_| SendError::timed_out())?.map_err(|_| SendError::timed_out())
     }

@@ -101,6 +101,7 @@ fn session(platform: &Platform, recipe: Value) -> Arc<Session> {
 fn budget() -> Budget {
     Budget {
         deadline: Instant::now() + Duration::from_secs(20),
+        withheld: Arc::default(),
         max_response: 1 << 20,
         retries: AtomicU32::new(5),
         requests: AtomicU64::new(0),

@@ -231,6 +231,16 @@ async fn redirects_are_answers_and_session_cookies_stay_here() {
 }
 
 #[tokio::test]
+async fn what_is_tried_for_a_connection_is_done_on_its_behalf() {
+    let platform = Platform::start(|_| Answer::new(200, "ok")).await;
+    let id = ConnectionId::generate();
+    let tried = |keep| SessionSpec { keep, ..spec(platform.address(), static_recipe()) };
+    let of = |keep| egress_with(policy()).session(tried(keep)).map(|s| (s.connection(), s.on_behalf_of())).unwrap();
+    assert_eq!(of(Some(id)), (None, Some(id)));
+    assert_eq!(of(None), (None, None));
+}
+
+#[tokio::test]
 async fn two_connections_share_no_socket_and_one_connection_shares_its_session() {
     let platform = Platform::start(|_| Answer::new(200, "ok")).await;
     let egress = egress_with(policy());
