@@ -9,6 +9,7 @@ pub mod files;
 mod bundled;
 mod checks;
 mod keeper;
+mod restore;
 mod rollout;
 mod serving;
 mod watch;

@@ -10,7 +10,8 @@ use redb::ReadableTable as _;
 use super::{
     Db, DbError,
     changes::{self, Commit, Noted},
-    connectors, counters,
+    connectors::{self, KeptSecrets},
+    counters,
     fault::{Fault, Stop},
     holds, queue, reclaim,
     records::{ConnectionRow, ObjectRow, decode, encode, kind_number, micros},
@@ -140,17 +141,24 @@ impl Db {
         Ok(changed)
     }
 
-    /// Puts secrets in the place of others, if the connection still has those. It is the same connection, at the same
-    /// revision: what runs on it goes on. False where it is gone or its secrets are others by now.
-    pub async fn replace_secrets(&self, id: ConnectionId, was: Sealed, new: Sealed) -> Result<bool, DbError> {
+    /// Puts secrets in the place of others, also of those that are kept for versions, if all of them are still those. It is
+    /// the same connection, at the same revision: what runs on it goes on. False where it is gone or one of them is another
+    /// by now; then nothing is done.
+    pub async fn replace_secrets(
+        &self,
+        id: ConnectionId,
+        was: Sealed,
+        new: Sealed,
+        kept: Vec<KeptSecrets>,
+    ) -> Result<bool, DbError> {
         let replaced = self.write("replace the secrets of a connection", move |rows: &mut WriteRows<'_>| {
             let key = id.as_u128();
             let same = rows.secrets.get(key)?.is_some_and(|row| row.value() == was.0.as_slice());
-            if same {
-                rows.secrets.insert(key, new.0.as_slice())?;
-                connectors::replaced(rows, key, &was, &new)?;
+            if !same || !connectors::replace_kept(rows, key, &kept)? {
+                return Ok(false);
             }
-            Ok::<_, Stop<DbError>>(same)
+            rows.secrets.insert(key, new.0.as_slice())?;
+            Ok::<_, Stop<DbError>>(true)
         });
         replaced.await
     }

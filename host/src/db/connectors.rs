@@ -24,8 +24,8 @@ use crate::model::{
     id::ConnectionId,
     name::Technology,
 };
-pub use kept::Restore;
-pub(super) use kept::{KeptRow, forget, keep, replaced};
+pub use kept::{Back, KeptConfig, KeptSecrets, Restore, WithKept};
+pub(super) use kept::{KeptRow, forget, keep, replace_kept};
 
 /// Versions of one connector at most: each is a file and a row that is read with it.
 pub const MAX_VERSIONS: usize = 200;
@@ -237,18 +237,21 @@ impl Db {
     }
 
     /// The last step of a change of version: it serves from now on whom it was meant for. False where the change is over,
-    /// because somebody rolled back or a version was taken back meanwhile.
+    /// because somebody rolled back or a version was taken back meanwhile. `restore` is what the caller has found out of
+    /// the connections for which something is kept; where one of them was changed meanwhile, nothing is done.
     pub async fn promote(
         &self,
         name: &str,
         revision: u64,
         before: Option<Tally>,
+        restore: Vec<Restore>,
         now: Timestamp,
-    ) -> Result<bool, DbError> {
+    ) -> Result<bool, ConnectorError> {
         let name = name.to_owned();
         self.write("activate a connector", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
             let by = Some(rollout.by.clone());
+            let earlier = connector.clone();
             let message = match rollout.canary {
                 Some(connections) => {
                     let message =
@@ -263,14 +266,21 @@ impl Db {
                 }
             };
             tell(rows, by, "connector.activate", &name, message, now)?;
-            Ok::<_, Stop<DbError>>(true)
+            kept::follow(rows, &earlier, &connector, &restore, now)?;
+            Ok(true)
         })
         .await
     }
 
     /// What is inside the binary takes over where it is newer than what the host chose before, or nothing serves. Whether
-    /// it did.
-    pub async fn promote_bundled(&self, name: &str, version: &str, now: Timestamp) -> Result<bool, DbError> {
+    /// it did. `restore` as with every change of version.
+    pub async fn promote_bundled(
+        &self,
+        name: &str,
+        version: &str,
+        restore: Vec<Restore>,
+        now: Timestamp,
+    ) -> Result<bool, ConnectorError> {
         let (name, version) = (name.to_owned(), version.to_owned());
         self.write("activate a bundled connector", move |rows: &mut WriteRows<'_>| {
             let (Some(mut connector), Some(found)) = (find(rows, &name)?, version_of(rows, &name, &version)?) else {
@@ -285,16 +295,17 @@ impl Db {
             }
             // Of a host that has just started nobody knows how the one before did.
             let before = connector.active.as_ref().map(|_| Tally::default());
+            let earlier = connector.clone();
             take_over(rows, &mut connector, &version, None, before, now)?;
             let message = format!("{name} {version}, which came with the host, is active");
             tell(rows, None, "connector.activate", &name, message, now)?;
-            Ok::<_, Stop<DbError>>(true)
+            kept::follow(rows, &earlier, &connector, &restore, now)?;
+            Ok(true)
         })
         .await
     }
 
-    /// Goes back one step. `restore` are connections whose configuration comes back with the version, as the caller has
-    /// found out; where one of them was changed meanwhile, nothing is done.
+    /// Goes back one step. `restore` as with every change of version.
     pub async fn roll_back(
         &self,
         name: &str,
@@ -550,7 +561,7 @@ fn under_way(rows: &impl Rows, name: &str, revision: u64) -> Result<Option<(Inst
     Ok(rollout.map(|rollout| (connector, rollout)))
 }
 
-/// A version becomes active. What was kept for the one before it from an earlier time is not what this time began with.
+/// A version becomes active.
 fn take_over(
     rows: &mut WriteRows<'_>,
     connector: &mut Installed,
@@ -559,8 +570,6 @@ fn take_over(
     before: Option<Tally>,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let was = connector.active_version().map(str::to_owned);
-    let was_tried = connector.canary.as_ref().is_some_and(|canary| canary.version == version);
     connector.promote(version, by, before, now);
     put(rows, connector)?;
     if let Some(mut found) = version_of(rows, &connector.name, version)?
@@ -568,10 +577,7 @@ fn take_over(
     {
         put_version(rows, &found)?;
     }
-    match was {
-        Some(was) if was != version && !was_tried => kept::drop_of(rows, &connector.technology, &was),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 fn back(
@@ -591,6 +597,7 @@ fn back(
         Cause::Person(by, _) => (Some(by.clone()), None),
         Cause::Bad { version, .. } => (None, Some(version.as_str())),
     };
+    let earlier = connector.clone();
     let done = connector.roll_back(of, by.clone(), now).ok_or(Stop::Refused(ConnectorError::NothingBefore))?;
     put(rows, &connector)?;
     let why = match &cause {
@@ -610,13 +617,7 @@ fn back(
         Gave::Active => format!("{name} went back from {} to {}", done.from, done.to),
     };
     tell(rows, by, "connector.rollback", name, format!("{what}: {why}"), now)?;
-    if done.what != Gave::Rollout {
-        for one in restore {
-            kept::bring_back(rows, &connector, &done.to, one, now)?;
-        }
-        // What still fits stays, and from now on it is what people change: nothing older may come back some day.
-        kept::drop_of(rows, &connector.technology, &done.to)?;
-    }
+    kept::follow(rows, &earlier, &connector, restore, now)?;
     Ok(done)
 }
 

@@ -64,6 +64,8 @@ pub struct Rotation {
     pub was: Option<Zeroizing<String>>,
     /// What takes its place.
     pub new: Zeroizing<String>,
+    /// Where both of them go: what is kept for other places is not theirs.
+    pub places: Destination,
 }
 
 /// What became of a rotation.

@@ -22,6 +22,9 @@ pub const FAILURES: u32 = 3;
 /// Operations that are looked at.
 pub const LOOKED_AT: u32 = 20;
 
+/// Operations of a version from which on its rate is known.
+pub const KNOWN: u32 = 5;
+
 /// A connector that is installed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Installed {
@@ -353,7 +356,9 @@ impl Installed {
 }
 
 /// Whether a version is to be taken back by what its last operations came to, and those of the one before it: at least 3
-/// failures in the last 20, and at least twice the rate.
+/// failures in the last 20, and at least twice the rate. Of a version that did next to nothing (after a restart, most of
+/// all) nobody knows the rate: then at least half of the operations must have failed, because what fails now and then may
+/// have done so before.
 #[must_use]
 pub fn is_worse(recent: Tally, before: Tally) -> bool {
     if recent.failures < FAILURES {
@@ -361,7 +366,10 @@ pub fn is_worse(recent: Tally, before: Tally) -> bool {
     }
     // failures / operations >= 2 * (failures / operations), without dividing.
     let (recent_failures, recent_operations) = (u64::from(recent.failures), u64::from(recent.operations.max(1)));
-    recent_failures * u64::from(before.operations.max(1)) >= 2 * u64::from(before.failures) * recent_operations
+    if before.operations < KNOWN {
+        return 2 * recent_failures >= recent_operations;
+    }
+    recent_failures * u64::from(before.operations) >= 2 * u64::from(before.failures) * recent_operations
 }
 
 /// Whether one version is newer than another. What is no semantic version is older than all that are.

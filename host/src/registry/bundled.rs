@@ -30,9 +30,7 @@ impl Registry {
             let version =
                 self.take_in_one(bytes).await.with_context(|| format!("install the bundled connector {name}"))?;
             if let Some(version) = version {
-                let db = &self.parts().db;
-                let promoted = db.promote_bundled(&version.connector, &version.version, self.now()).await?;
-                if promoted {
+                if self.promote_bundled(&version).await? {
                     tracing::info!(
                         connector = version.connector,
                         version = version.version,
@@ -43,6 +41,16 @@ impl Registry {
         }
         // Those that an earlier build had inside under the same version.
         self.sweep().await
+    }
+
+    /// Before the host serves anybody: nothing changes meanwhile.
+    async fn promote_bundled(&self, version: &Version) -> Result<bool, ConnectorError> {
+        let db = &self.parts().db;
+        let Some((connector, versions)) = db.connector(&version.connector).await? else { return Ok(false) };
+        let mut expected = connector.clone();
+        expected.promote(&version.version, None, None, self.now());
+        let restore = self.comes_back(&connector, &expected, &versions).await?;
+        db.promote_bundled(&version.connector, &version.version, restore, self.now()).await
     }
 
     /// None where something else stands in its place.

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{Registry, watch::tally};
 use crate::{
     connector::Connector,
-    db::DbError,
+    db::{DbError, connectors::ConnectorError},
     model::{
         connection::{Connection, Sealed},
         connector::{Finding, Installed, Rollout, Step, Version},
@@ -103,11 +103,26 @@ impl Registry {
     async fn promote(&self, connector: &Installed, rollout: &Rollout) -> Result<(), DbError> {
         let serving = self.parts().connectors.by_technology(&connector.technology);
         let before = connector.active.as_ref().and(serving).map(|active| tally(&active));
-        if self.parts().db.promote(&connector.name, rollout.revision, before, self.now()).await? {
-            self.look_again().await;
-            tracing::info!(connector = connector.name, version = rollout.version, "the connector serves");
+        let mut expected = connector.clone();
+        match &rollout.canary {
+            Some(connections) => expected.try_out(&rollout.version, connections.clone()),
+            None => expected.promote(&rollout.version, None, None, self.now()),
         }
-        Ok(())
+        // Where a canary ends, its connections are served by this version too, or by the one that is active.
+        let Some((_, versions)) = self.parts().db.connector(&connector.name).await? else { return Ok(()) };
+        let restore = self.comes_back(connector, &expected, &versions).await?;
+        match self.parts().db.promote(&connector.name, rollout.revision, before, restore, self.now()).await {
+            Ok(true) => {
+                self.look_again().await;
+                tracing::info!(connector = connector.name, version = rollout.version, "the connector serves");
+                Ok(())
+            }
+            // It is over.
+            Ok(false) => Ok(()),
+            Err(ConnectorError::Db(error)) => Err(error),
+            // A connection was changed meanwhile: the step is done again.
+            Err(_) => Ok(()),
+        }
     }
 
     /// The connections that the version would serve, with their secrets.
@@ -136,7 +151,8 @@ impl Registry {
     ) -> Result<Vec<Finding>, DbError> {
         let mut findings = Vec::new();
         for (connection, sealed) in self.audience(connector, rollout).await? {
-            let Err(why) = self.fits(candidate, &connection, &sealed) else { continue };
+            let (then, with) = self.as_served_by(candidate, connector, &connection, &sealed).await?;
+            let Err(why) = self.fits(candidate, &then, &with) else { continue };
             let old = self.parts().connectors.of(connection.id, &connection.technology);
             let fitted = old.is_some_and(|old| self.fits(&old, &connection, &sealed).is_ok());
             findings.push(finding(Step::Compatibility, &connection, fitted, "its configuration does not fit", &why));
@@ -152,20 +168,27 @@ impl Registry {
     ) -> Result<Vec<Finding>, DbError> {
         let audience = self.audience(connector, rollout).await?;
         let each: Vec<_> =
-            audience.iter().map(|(connection, sealed)| self.compare(candidate, connection, sealed)).collect();
-        let found: Vec<Option<Finding>> = stream::iter(each).buffered(SIDE_BY_SIDE).collect().await;
+            audience.iter().map(|(one, sealed)| self.compare(candidate, connector, one, sealed)).collect();
+        let found: Vec<Option<Finding>> = stream::iter(each).buffered(SIDE_BY_SIDE).try_collect().await?;
         Ok(told(found.into_iter().flatten().collect()))
     }
 
     /// The version that serves is asked only where the new one fails.
-    async fn compare(&self, candidate: &Connector, connection: &Connection, sealed: &Sealed) -> Option<Finding> {
-        let why = self.works(candidate, connection, sealed).await.err()?;
+    async fn compare(
+        &self,
+        candidate: &Connector,
+        connector: &Installed,
+        connection: &Connection,
+        sealed: &Sealed,
+    ) -> Result<Option<Finding>, DbError> {
+        let (then, with) = self.as_served_by(candidate, connector, connection, sealed).await?;
+        let Err(why) = self.works(candidate, &then, &with).await else { return Ok(None) };
         let old = self.parts().connectors.of(connection.id, &connection.technology);
         let worked = match old {
             Some(old) => self.works(&old, connection, sealed).await.is_ok(),
             None => false,
         };
-        Some(finding(Step::Check, connection, worked, "the check fails", &why))
+        Ok(Some(finding(Step::Check, connection, worked, "the check fails", &why)))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     connector::{Connector, Serving, error::LoadError},
     db::{
         DbError,
-        connectors::{Cause, ConnectorError, Restore, WithVersions},
+        connectors::{Cause, ConnectorError, WithVersions},
     },
     model::{
         connector::{Installed, RolledBack, Version},
@@ -162,10 +162,9 @@ impl Registry {
                 Cause::Person(..) => None,
                 Cause::Bad { version, .. } => Some(version.as_str()),
             };
-            let expected = connector.clone().roll_back(of, None, self.now());
-            let to = expected.and_then(|done| versions.iter().find(|version| version.version == done.to));
-            let restore = match to {
-                Some(version) => self.comes_back(&connector, version).await?,
+            let mut expected = connector.clone();
+            let restore = match expected.roll_back(of, None, self.now()) {
+                Some(_) => self.comes_back(&connector, &expected, &versions).await?,
                 None => Vec::new(),
             };
             match db.roll_back(name, cause.clone(), restore, self.now()).await {
@@ -178,20 +177,6 @@ impl Registry {
             }
         }
         Err(ConnectorError::ConnectionChanged)
-    }
-
-    /// Connections whose configuration a version does not understand, and for which one is kept that it did.
-    async fn comes_back(&self, connector: &Installed, version: &Version) -> Result<Vec<Restore>, DbError> {
-        let Ok(loaded) = self.load(version).await else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        for id in self.parts().db.kept_for(&connector.technology, &version.version).await? {
-            if let Some((connection, sealed)) = self.parts().db.connection_with_secrets(id).await?
-                && self.fits(&loaded, &connection, &sealed).is_err()
-            {
-                found.push(Restore { connection: id, revision: connection.revision });
-            }
-        }
-        Ok(found)
     }
 }
 

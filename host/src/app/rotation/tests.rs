@@ -12,6 +12,7 @@ use crate::{
     },
     model::{
         connection::{Actor, Address, Connection, ConnectionOptions},
+        connector::{Origin, Version},
         id::PrincipalId,
         settings::SettingsChange,
     },
@@ -55,7 +56,73 @@ fn places(connection: &Connection) -> Destination {
 
 fn rotation(connection: ConnectionId, was: &str, new: &str) -> Rotation {
     let text = |text: &str| Zeroizing::new(text.to_owned());
-    Rotation { connection, property: "refresh".into(), was: Some(text(was)), new: text(new) }
+    let address = Address { insecure: false, hostname: "h.example".into(), port: 443 };
+    let places = Destination::of(&address, &json!({}), ["authority".to_owned()]);
+    Rotation { connection, property: "refresh".into(), was: Some(text(was)), new: text(new), places }
+}
+
+/// A connector whose second version serves: what a connection has is kept when it is changed.
+async fn in_two_versions(db: &Db) {
+    for number in ["1.0.0", "1.1.0"] {
+        let version = Version {
+            connector: "sample".into(),
+            version: number.into(),
+            title: "Sample".into(),
+            digest: number.into(),
+            size: 1,
+            origin: Origin::Bundled,
+            signature: "bundled".into(),
+            schema_digest: String::new(),
+            description_digest: String::new(),
+            permissions: Vec::new(),
+            by: None,
+            at: Timestamp::UNIX_EPOCH,
+            taken_back: None,
+        };
+        let technology = "Sample".parse().expect("technology");
+        db.install_version(technology, version, Timestamp::UNIX_EPOCH).await.expect("installed");
+        assert!(db.promote_bundled("sample", number, Vec::new(), Timestamp::UNIX_EPOCH).await.expect("promoted"));
+    }
+}
+
+/// What is kept for the first version: the token in it.
+async fn kept_token(db: &Db, keep: &Rotations, connection: ConnectionId) -> String {
+    let found = db.connection_with_kept(connection).await.expect("read").expect("there");
+    assert_eq!(found.kept.iter().map(|kept| kept.version.as_str()).collect::<Vec<_>>(), ["1.0.0"]);
+    keep.vault.open(connection, &found.kept[0].secrets).expect("opens").0["refresh"].as_str().to_owned()
+}
+
+#[tokio::test]
+async fn what_is_kept_for_a_version_is_replaced_too_where_it_is_the_same_secret_for_the_same_places() {
+    let elsewhere = Address { insecure: false, hostname: "elsewhere.example".into(), port: 443 };
+    for (token, moved, kept, expect) in [
+        // Sealed anew, the secrets look different each time: they are compared as they are.
+        ("one", false, Kept::Stored, "two"),
+        // Somebody has stored another one: what is kept still holds the one that is dead.
+        ("by hand", false, Kept::Superseded, "two"),
+        // The successor came from elsewhere, and stays there.
+        ("one", true, Kept::Stored, "one"),
+    ] {
+        let (db, keep, connection) = registered().await;
+        in_two_versions(&db).await;
+        let address = if moved { elsewhere.clone() } else { connection.address.clone() };
+        let update = ConnectionUpdate {
+            config: json!({ "changed": true }),
+            secrets: Some(keep.vault.seal(connection.id, &secrets(token)).expect("sealed")),
+            secrets_were: None,
+            address: address.clone(),
+            identity: None,
+            host_managed: None,
+            options: ConnectionOptions::default(),
+            by: actor(),
+        };
+        db.update_connection(connection.id, update, None, Timestamp::UNIX_EPOCH).await.expect("changed");
+        assert_eq!(kept_token(&db, &keep, connection.id).await, "one");
+        let places = Destination::of(&address, &json!({}), ["authority".to_owned()]);
+        let done = keep.replace(Rotation { places, ..rotation(connection.id, "one", "two") }).await.expect("kept");
+        assert_eq!(done, kept, "{token} {moved}");
+        assert_eq!(kept_token(&db, &keep, connection.id).await, expect, "{token} {moved}");
+    }
 }
 
 #[tokio::test]

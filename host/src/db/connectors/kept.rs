@@ -1,7 +1,11 @@
-//! The configuration that belongs to a version: kept when it is changed under a newer one, and back with it.
+//! The configuration that belongs to a version: kept when it is changed under another one, and back with it.
 //!
 //! Only what the connector understands is kept: configuration, address and secrets, which belong together (D42). Options are
-//! the host's own and stay as people chose them.
+//! the host's own and stay as people chose them. Which secrets come back is found out where they can be opened
+//! (`registry/restore.rs`); here it is compared with what is stored by then, and done in the transaction that changes who
+//! serves whom: a crash leaves all of it or nothing.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use redb::ReadableTable as _;
@@ -40,22 +44,96 @@ pub(in crate::db) struct KeptRow {
     revision: u64,
 }
 
-/// A connection whose configuration comes back with a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Secrets in the place of those kept for a version.
+#[derive(Clone, Debug)]
+pub struct KeptSecrets {
+    /// For which.
+    pub version: String,
+    /// What must still be kept.
+    pub was: Sealed,
+    /// What takes their place.
+    pub new: Sealed,
+}
+
+/// A configuration that is kept for a version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptConfig {
+    /// For which.
+    pub version: String,
+    /// Without secrets.
+    pub config: Value,
+    /// Where it connects to.
+    pub address: Address,
+    /// Its secrets, under the master key.
+    pub secrets: Sealed,
+}
+
+/// A connection with what is kept for it, as all of it stood at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WithKept {
+    /// As it is.
+    pub connection: Connection,
+    /// Its secrets, under the master key.
+    pub secrets: Sealed,
+    /// What is kept.
+    pub kept: Vec<KeptConfig>,
+}
+
+/// What was found out about a connection that another version is to serve, and for which something is kept.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Restore {
     /// Which.
     pub connection: ConnectionId,
-    /// At which revision it was found not to fit.
+    /// At which revision it was looked at.
     pub revision: u64,
+    /// The version that is to serve it.
+    pub to: String,
+    /// What takes the place of what it has; none: what it has fits, or nothing that is kept does.
+    pub back: Option<Back>,
+}
+
+/// A kept configuration that comes back, with secrets that were put together where they can be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Back {
+    /// The version for which it is kept.
+    pub of: String,
+    /// The secrets kept with it, as they were then.
+    pub kept: Sealed,
+    /// The connection's secrets, as they were then.
+    pub were: Sealed,
+    /// The connection's secrets from now on.
+    pub secrets: Sealed,
 }
 
 impl Db {
-    /// Connections for which a configuration of a version is kept.
-    pub async fn kept_for(&self, technology: &Technology, version: &str) -> Result<Vec<ConnectionId>, DbError> {
-        let (technology, version) = (technology.clone(), version.to_owned());
-        self.read("look for kept configurations", move |rows: &ReadRows| Ok(kept_for(rows, &technology, &version)?))
+    /// The connections of a technology for which configurations are kept.
+    pub async fn kept(&self, technology: &Technology) -> Result<Vec<WithKept>, DbError> {
+        let technology = technology.clone();
+        self.read("look for kept configurations", move |rows: &ReadRows| {
+            let mut found = Vec::new();
+            for id in with_kept(rows, &technology)? {
+                found.extend(one_with_kept(rows, id)?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// A connection with what is kept for it, which may be nothing.
+    pub async fn connection_with_kept(&self, id: ConnectionId) -> Result<Option<WithKept>, DbError> {
+        self.read("read what is kept for a connection", move |rows: &ReadRows| Ok(one_with_kept(rows, id.as_u128())?))
             .await
     }
+}
+
+fn one_with_kept(rows: &impl Rows, id: u128) -> Result<Option<WithKept>, Fault> {
+    let Some(connection) = connections::connection(rows, id)? else { return Ok(None) };
+    let Some(secrets) = rows.secrets().get(id)?.map(|row| Sealed(row.value().to_vec())) else { return Ok(None) };
+    let kept = of_connection(rows, id)?.into_iter().map(|(version, row)| {
+        let KeptRow { config, address, secrets, .. } = row;
+        Ok(KeptConfig { version, config: parsed(&config)?, address, secrets })
+    });
+    Ok(Some(WithKept { connection, secrets, kept: kept.collect::<Result<_, Fault>>()? }))
 }
 
 /// Keeps what a connection has, where an update under this version is the first: for the version before it.
@@ -67,6 +145,12 @@ pub(in crate::db) fn keep(rows: &mut WriteRows<'_>, connection: &Connection) -> 
     if rows.kept_configs.get((id, before))?.is_some() {
         return Ok(());
     }
+    put(rows, connection, before)
+}
+
+/// Keeps what a connection has for a version.
+fn put(rows: &mut WriteRows<'_>, connection: &Connection, version: &str) -> Result<(), Fault> {
+    let id = connection.id.as_u128();
     let Some(secrets) = rows.secrets.get(id)?.map(|row| Sealed(row.value().to_vec())) else { return Ok(()) };
     let row = KeptRow {
         config: connection.config.to_string(),
@@ -75,24 +159,27 @@ pub(in crate::db) fn keep(rows: &mut WriteRows<'_>, connection: &Connection) -> 
         secrets,
         revision: connection.revision,
     };
-    rows.kept_configs.insert((id, before), encode(&row)?.as_slice())?;
+    rows.kept_configs.insert((id, version), encode(&row)?.as_slice())?;
     Ok(())
 }
 
-/// Secrets that were replaced are also those that are kept, where they are the same: the platform takes the old ones no more.
-pub(in crate::db) fn replaced(
+/// Puts secrets in the place of those kept for versions, if each still has those. Whether it was done.
+pub(in crate::db) fn replace_kept(
     rows: &mut WriteRows<'_>,
     connection: u128,
-    was: &Sealed,
-    new: &Sealed,
-) -> Result<(), Fault> {
-    for (version, mut row) in of_connection(rows, connection)? {
-        if row.secrets == *was {
-            row.secrets = new.clone();
-            rows.kept_configs.insert((connection, version.as_str()), encode(&row)?.as_slice())?;
+    replaced: &[KeptSecrets],
+) -> Result<bool, Fault> {
+    let mut kept = of_connection(rows, connection)?;
+    for KeptSecrets { version, was, new } in replaced {
+        match kept.iter_mut().find(|(of, row)| of == version && row.secrets == *was) {
+            Some((_, row)) => row.secrets = new.clone(),
+            None => return Ok(false),
         }
     }
-    Ok(())
+    for (version, row) in kept.iter().filter(|(of, _)| replaced.iter().any(|one| one.version == *of)) {
+        rows.kept_configs.insert((connection, version.as_str()), encode(row)?.as_slice())?;
+    }
+    Ok(true)
 }
 
 /// What is noted about a connection goes with it.
@@ -116,13 +203,13 @@ fn of_connection(rows: &impl Rows, connection: u128) -> Result<Vec<(String, Kept
     Ok(found)
 }
 
-fn kept_for(rows: &impl Rows, technology: &Technology, version: &str) -> Result<Vec<ConnectionId>, Fault> {
-    let mut found = Vec::new();
+/// Connections of a technology for which anything is kept.
+fn with_kept(rows: &impl Rows, technology: &Technology) -> Result<BTreeSet<u128>, Fault> {
+    let mut found = BTreeSet::new();
     for row in rows.kept_configs().iter()? {
-        let (key, _) = row?;
-        let (connection, of) = key.value();
-        if of == version && connections::setup(rows, connection)?.is_some_and(|(found, _)| found == *technology) {
-            found.push(ConnectionId::from_u128(connection));
+        let id = row?.0.value().0;
+        if !found.contains(&id) && connections::setup(rows, id)?.is_some_and(|(found, _)| found == *technology) {
+            found.insert(id);
         }
     }
     Ok(found)
@@ -130,55 +217,94 @@ fn kept_for(rows: &impl Rows, technology: &Technology, version: &str) -> Result<
 
 /// Drops what is kept for a version.
 pub(super) fn drop_of(rows: &mut WriteRows<'_>, technology: &Technology, version: &str) -> Result<(), Fault> {
-    for connection in kept_for(rows, technology, version)? {
-        rows.kept_configs.remove((connection.as_u128(), version))?;
+    for connection in with_kept(rows, technology)? {
+        rows.kept_configs.remove((connection, version))?;
     }
     Ok(())
 }
 
-/// Puts what is kept for a version in the place of what a connection has. Another connection may have taken the address
-/// meanwhile: then what somebody stored stays, and an entry says so.
-pub(super) fn bring_back(
+/// After who serves whom has changed: for each connection that another version serves now, what was found to come back
+/// does, and what it takes the place of is kept for the version that gave way. What is kept for the one that serves from now
+/// on goes: where what the connection has fits, that is what people change from here, and nothing older may come back some
+/// day. The caller has looked at each of them in this state, or nothing is done.
+pub(super) fn follow(
     rows: &mut WriteRows<'_>,
-    connector: &Installed,
-    version: &str,
-    which: &Restore,
+    before: &Installed,
+    after: &Installed,
+    found: &[Restore],
     now: Timestamp,
 ) -> Result<(), Stop<ConnectorError>> {
-    let id = which.connection.as_u128();
-    let (Some(mut connection), Some(row)) =
-        (connections::connection(rows, id)?, rows.kept_configs.get((id, version))?.map(|row| row.value().to_vec()))
-    else {
-        return Ok(());
-    };
-    if connection.revision != which.revision {
-        return Err(Stop::Refused(ConnectorError::ConnectionChanged));
+    for key in with_kept(rows, &after.technology)? {
+        let id = ConnectionId::from_u128(key);
+        let pinned = pin(rows, key)?;
+        let serving = |connector: &Installed| connector.serving(id, pinned.as_deref()).map(str::to_owned);
+        let (Some(from), Some(to)) = (serving(before), serving(after)) else { continue };
+        if from == to {
+            continue;
+        }
+        let connection = connections::connection(rows, key)?;
+        let looked_at = |found: &&Restore| {
+            found.connection == id
+                && found.to == to
+                && connection.as_ref().is_some_and(|c| c.revision == found.revision)
+        };
+        let Some(found) = found.iter().find(looked_at) else {
+            return Err(Stop::Refused(ConnectorError::ConnectionChanged));
+        };
+        // From an earlier time: this one did not begin with it.
+        rows.kept_configs.remove((key, from.as_str()))?;
+        if let (Some(back), Some(connection)) = (&found.back, connection) {
+            bring_back(rows, connection, (&after.name, &from, &to), back, now)?;
+        }
+        rows.kept_configs.remove((key, to.as_str()))?;
     }
+    Ok(())
+}
+
+/// Puts what is kept in the place of what a connection has, and keeps that. Another connection may have taken the address
+/// meanwhile: then what somebody stored stays, and an entry says so.
+fn bring_back(
+    rows: &mut WriteRows<'_>,
+    mut connection: Connection,
+    (name, from, to): (&str, &str, &str),
+    back: &Back,
+    now: Timestamp,
+) -> Result<(), Stop<ConnectorError>> {
+    let id = connection.id.as_u128();
+    let changed = || Stop::Refused(ConnectorError::ConnectionChanged);
+    let row = rows.kept_configs.get((id, back.of.as_str()))?.map(|row| row.value().to_vec()).ok_or_else(changed)?;
     let kept: KeptRow = decode(&row)?;
-    let name = &connector.name;
+    let is_as_read = rows.secrets.get(id)?.is_some_and(|row| row.value() == back.were.0.as_slice());
+    if kept.secrets != back.kept || !is_as_read {
+        return Err(changed());
+    }
     let technology = &connection.technology;
     if connections::unique(rows, Some(id), technology, &kept.address, connection.identity.as_deref()).is_err() {
         let message = format!(
-            "the configuration of connection {} from before does not come back with {name} {version}: another connection has its address",
+            "the configuration of connection {} from before does not come back with {name} {to}: another connection has its address",
             connection.key
         );
         return Ok(tell(rows, None, "connector.restore", name, message, now)?);
     }
-    let config: Value =
-        serde_json::from_str(&kept.config).map_err(|_| Fault::Broken("a kept configuration is no JSON"))?;
+    rows.kept_configs.remove((id, back.of.as_str()))?;
+    put(rows, &connection, from)?;
+    let config = parsed(&kept.config)?;
     let noted = vec![Noted::new(id, What::Configured(connections::fields_that_differ(&connection.config, &config)))];
     (connection.config, connection.address, connection.host_managed) = (config, kept.address, kept.host_managed);
     connection.revision += 1;
     connection.updated_at = now;
-    rows.secrets.insert(id, kept.secrets.0.as_slice())?;
+    rows.secrets.insert(id, back.secrets.0.as_slice())?;
     rows.connections.insert(id, encode(&ConnectionRow::from(connection.clone()))?.as_slice())?;
-    rows.kept_configs.remove((id, version))?;
     let sequence = queue::next_commit(rows)?;
     changes::append(rows, Commit { connection: id, sequence, job: None, by: None, now }, noted)?;
     queue::begin_again(rows, id)?;
     let message = format!(
-        "the configuration of connection {} is that of its revision {} again, which {name} {version} understands",
+        "the configuration of connection {} is that of its revision {} again, which {name} {to} understands; what it had is kept for {from}",
         connection.key, kept.revision
     );
     Ok(tell(rows, None, "connector.restore", name, message, now)?)
+}
+
+fn parsed(config: &str) -> Result<Value, Fault> {
+    serde_json::from_str(config).map_err(|_| Fault::Broken("a kept configuration is no JSON"))
 }

@@ -8,7 +8,7 @@ use super::{
     super::{
         Db,
         connections::{ConnectionError, ConnectionUpdate},
-        connectors::{Asked, Cause, ConnectorError, Restore},
+        connectors::{Asked, Back, Cause, ConnectorError, Restore},
     },
     World, actor, enabled, later, new_connection, start, update_of,
 };
@@ -60,7 +60,7 @@ fn asked(version: &str) -> Asked {
 /// Begins and ends a change of version.
 async fn activate(db: &Db, version: &str) {
     let begun = db.begin_rollout(NAME, asked(version), revision(db).await, start()).await.expect("begun");
-    assert!(db.promote(NAME, begun.revision, None, start()).await.expect("promoted"));
+    assert!(db.promote(NAME, begun.revision, None, Vec::new(), start()).await.expect("promoted"));
 }
 
 /// A connector in two versions, for a connection that was changed under the second.
@@ -103,7 +103,7 @@ async fn a_promotion_counts_only_while_nothing_else_has_happened() {
     assert!(matches!(db.roll_back(NAME, stale, Vec::new(), start()).await, Err(ConnectorError::Revision(_))));
     let done = db.roll_back(NAME, Cause::Person(actor(), Some(first)), Vec::new(), start()).await.expect("ended");
     assert_eq!((done.what, done.to.as_str()), (Gave::Rollout, "1.0.0"));
-    assert!(!db.promote(NAME, first, None, start()).await.expect("asked"), "it is over");
+    assert!(!db.promote(NAME, first, None, Vec::new(), start()).await.expect("asked"), "it is over");
     assert!(!db.note_step(NAME, first, Step::Promote, Vec::new(), start()).await.expect("asked"));
     assert_eq!(active(db).await, "1.0.0");
     assert_eq!(db.verify().await.expect("verify"), []);
@@ -115,7 +115,7 @@ async fn what_the_host_brings_replaces_only_what_the_host_chose() {
     let db = &world.db;
     let bring = async |number: &str, digest: &str| {
         install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
-        db.promote_bundled(NAME, number, start()).await.expect("asked")
+        db.promote_bundled(NAME, number, Vec::new(), start()).await.expect("asked")
     };
     assert!(bring("1.0.0", "one").await);
     assert!(bring("1.1.0", "two").await && !bring("1.0.5", "older").await);
@@ -127,7 +127,7 @@ async fn what_the_host_brings_replaces_only_what_the_host_chose() {
     // What turned bad does not come back by a restart.
     let bad = Cause::Bad { version: "1.1.0".into(), why: "it fails".into() };
     db.roll_back(NAME, bad.clone(), Vec::new(), start()).await.expect("taken back");
-    assert!(!db.promote_bundled(NAME, "1.1.0", start()).await.expect("asked"));
+    assert!(!db.promote_bundled(NAME, "1.1.0", Vec::new(), start()).await.expect("asked"));
     assert!(matches!(db.roll_back(NAME, bad, Vec::new(), start()).await, Err(ConnectorError::NothingBefore)));
     assert!(bring("1.2.0", "three").await);
     // What a person chose stays.
@@ -137,51 +137,136 @@ async fn what_the_host_brings_replaces_only_what_the_host_chose() {
     assert_eq!(db.verify().await.expect("verify"), []);
 }
 
+/// A change of a connection: its configuration and its secrets.
+async fn change(db: &Db, id: ConnectionId, config: serde_json::Value, secrets: u8) {
+    let connection = db.connection(id).await.expect("read").expect("there");
+    let secrets = Some(Sealed(vec![secrets]));
+    let update = ConnectionUpdate { config, secrets, ..update_of(&connection) };
+    db.update_connection(id, update, None, later(2)).await.expect("changed");
+}
+
+/// That what is kept for a version takes the place of what a connection has by now, with these secrets.
+async fn found(db: &Db, id: ConnectionId, to: &str, of: &str, secrets: u8) -> Restore {
+    let one = db.connection_with_kept(id).await.expect("read").expect("there");
+    let kept = one.kept.iter().find(|kept| kept.version == of).expect("kept");
+    let back = Back { of: of.into(), kept: kept.secrets.clone(), were: one.secrets, secrets: Sealed(vec![secrets]) };
+    Restore { connection: id, revision: one.connection.revision, to: to.into(), back: Some(back) }
+}
+
+/// What a connection has, and for which versions something is kept.
+async fn stands(db: &Db, id: ConnectionId) -> (serde_json::Value, Vec<u8>, Vec<String>) {
+    let one = db.connection_with_kept(id).await.expect("read").expect("there");
+    (one.connection.config, one.secrets.0, one.kept.into_iter().map(|kept| kept.version).collect())
+}
+
+fn with_region(region: &str) -> serde_json::Value {
+    json!({ "hostname": "K", "region": region })
+}
+
+fn bad(version: &str) -> Cause {
+    Cause::Bad { version: version.into(), why: "it fails".into() }
+}
+
+/// Begins and ends a change of version that brings configurations back.
+async fn activate_with(db: &Db, asked: Asked, restore: Vec<Restore>) -> Result<bool, ConnectorError> {
+    let begun = match db.connector(NAME).await.expect("read").expect("there").0 {
+        connector if connector.under_way().is_some() => connector,
+        connector => db.begin_rollout(NAME, asked, connector.revision, start()).await.expect("begun"),
+    };
+    db.promote(NAME, begun.revision, None, restore, start()).await
+}
+
 #[tokio::test]
-async fn a_configuration_comes_back_with_its_secrets_unless_it_was_changed_meanwhile() {
+async fn a_configuration_comes_back_as_it_was_looked_at_or_nothing_is_done() {
     let world = World::new("kept", enabled()).await;
-    let db = &world.db;
-    let id = world.connection.id;
+    let (db, id) = (&world.db, world.connection.id);
     served(db, id).await;
-    let change = async |config: serde_json::Value, secrets: u8| {
-        let connection = db.connection(id).await.expect("read").expect("there");
-        let secrets = Some(Sealed(vec![secrets]));
-        let update = ConnectionUpdate { config, secrets, ..update_of(&connection) };
-        db.update_connection(id, update, None, later(2)).await.expect("changed").0.revision
-    };
-    change(json!({ "hostname": "K", "region": "north" }), 10).await;
-    let last = change(json!({ "hostname": "K", "region": "south" }), 11).await;
-    // The platform replaced a secret that is kept, too.
-    assert_eq!(db.kept_for(&world.connection.technology, "1.0.0").await.expect("read"), [id]);
-    let back = |revision| {
-        let cause = Cause::Bad { version: "1.1.0".into(), why: "it fails".into() };
-        db.roll_back(NAME, cause, vec![Restore { connection: id, revision }], later(3))
-    };
-    assert!(matches!(back(last - 1).await, Err(ConnectorError::ConnectionChanged)));
-    assert_eq!(active(db).await, "1.1.0", "all of it or nothing");
-    back(last).await.expect("rolled back");
-    let (connection, secrets) = db.connection_with_secrets(id).await.expect("read").expect("there");
-    assert_eq!((connection.config, connection.revision), (world.connection.config.clone(), last + 1));
-    assert_eq!(secrets, Sealed(vec![1, 2, 3]));
-    assert!(db.kept_for(&world.connection.technology, "1.0.0").await.expect("read").is_empty());
+    change(db, id, with_region("north"), 10).await;
+    let early = found(db, id, "1.0.0", "1.0.0", 20).await;
+    change(db, id, with_region("south"), 11).await;
+    let back = |restore| db.roll_back(NAME, bad("1.1.0"), restore, later(3));
+    let right = found(db, id, "1.0.0", "1.0.0", 20).await;
+    let mut other_secrets = right.clone();
+    other_secrets.back.as_mut().expect("back").were = Sealed(vec![10]);
+    let mut other_kept = right.clone();
+    other_kept.back.as_mut().expect("back").kept = Sealed(vec![10]);
+    let elsewhere = Restore { to: "1.1.0".into(), ..right.clone() };
+    for wrong in [Some(early), Some(other_secrets), Some(other_kept), Some(elsewhere), None] {
+        let refused = back(wrong.clone().into_iter().collect()).await;
+        assert!(matches!(refused, Err(ConnectorError::ConnectionChanged)), "{wrong:?}");
+        assert_eq!(active(db).await, "1.1.0", "all of it or nothing");
+    }
+    back(vec![right.clone()]).await.expect("rolled back");
+    assert_eq!(active(db).await, "1.0.0");
+    let kept = vec!["1.1.0".to_owned()];
+    assert_eq!(stands(db, id).await, (world.connection.config.clone(), vec![20], kept), "what it replaced is kept");
+    assert_eq!(db.connection(id).await.expect("read").expect("there").revision, right.revision + 1);
     assert_eq!(db.verify().await.expect("verify"), []);
 }
 
 #[tokio::test]
-async fn a_secret_that_the_platform_replaced_is_kept_as_it_is_by_then() {
-    let world = World::new("kept-secret", enabled()).await;
-    let db = &world.db;
-    let id = world.connection.id;
+async fn going_forward_again_brings_back_what_the_way_back_replaced() {
+    let world = World::new("forward", enabled()).await;
+    let (db, id) = (&world.db, world.connection.id);
     served(db, id).await;
-    // `served` has changed the secrets; back to those that are kept, which the platform then replaces.
+    change(db, id, with_region("north"), 10).await;
+    let restore = vec![found(db, id, "1.0.0", "1.0.0", 20).await];
+    db.roll_back(NAME, bad("1.1.0"), restore, later(3)).await.expect("rolled back");
+    let again = Asked { forced: true, ..asked("1.1.0") };
+    let unseen = activate_with(db, again.clone(), Vec::new()).await;
+    assert!(matches!(unseen, Err(ConnectorError::ConnectionChanged)), "{unseen:?}");
+    let restore = vec![found(db, id, "1.1.0", "1.1.0", 21).await];
+    assert!(activate_with(db, again, restore).await.expect("promoted"));
+    assert_eq!(active(db).await, "1.1.0");
+    assert_eq!(stands(db, id).await, (with_region("north"), vec![21], vec!["1.0.0".to_owned()]));
+    // What fits stays, and then nothing older comes back some day.
     let connection = db.connection(id).await.expect("read").expect("there");
-    let update = ConnectionUpdate { secrets: Some(Sealed(vec![1, 2, 3])), ..update_of(&connection) };
-    let revision = db.update_connection(id, update, None, later(2)).await.expect("changed").0.revision;
-    assert!(db.replace_secrets(id, Sealed(vec![1, 2, 3]), Sealed(vec![4])).await.expect("replaced"));
-    let restore = vec![Restore { connection: id, revision }];
-    db.roll_back(NAME, Cause::Person(actor(), None), restore, later(3)).await.expect("rolled back");
-    let (_, secrets) = db.connection_with_secrets(id).await.expect("read").expect("there");
-    assert_eq!(secrets, Sealed(vec![4]));
+    let fits = Restore { connection: id, revision: connection.revision, to: "1.0.0".into(), back: None };
+    db.roll_back(NAME, bad("1.1.0"), vec![fits], later(4)).await.expect("rolled back");
+    assert_eq!(stands(db, id).await, (with_region("north"), vec![21], Vec::new()));
+    assert_eq!(db.verify().await.expect("verify"), []);
+}
+
+#[tokio::test]
+async fn where_a_canary_ends_its_connections_get_back_what_they_began_with() {
+    for ends_by_roll_back in [true, false] {
+        let world = World::new("kept-canary", enabled()).await;
+        let (db, id) = (&world.db, world.connection.id);
+        for (number, digest) in [("1.0.0", "one"), ("1.1.0", "two"), ("1.2.0", "three"), ("1.3.0", "four")] {
+            install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
+        }
+        activate(db, "1.0.0").await;
+        activate(db, "1.1.0").await;
+        let canary = Asked { canary: Some(BTreeSet::from([id])), ..asked("1.2.0") };
+        assert!(activate_with(db, canary, Vec::new()).await.expect("promoted"));
+        change(db, id, with_region("north"), 10).await;
+        assert_eq!(stands(db, id).await.2, ["1.1.0"]);
+        // What was active goes, and with it the canary: the connection is served by a version that it never was served by.
+        let to = if ends_by_roll_back { "1.0.0" } else { "1.3.0" };
+        let restore = vec![found(db, id, to, "1.1.0", 20).await];
+        if ends_by_roll_back {
+            db.roll_back(NAME, bad("1.1.0"), restore, later(3)).await.expect("rolled back");
+        } else {
+            assert!(activate_with(db, asked(to), restore).await.expect("promoted"));
+        }
+        assert_eq!(active(db).await, to);
+        let kept = vec!["1.2.0".to_owned()];
+        assert_eq!(stands(db, id).await, (world.connection.config.clone(), vec![20], kept));
+        assert_eq!(db.verify().await.expect("verify"), []);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_pins_its_version_keeps_what_it_has() {
+    let world = World::new("kept-pin", enabled()).await;
+    let (db, id) = (&world.db, world.connection.id);
+    served(db, id).await;
+    let connection = db.connection(id).await.expect("read").expect("there");
+    let mut update = ConnectionUpdate { secrets: None, config: with_region("north"), ..update_of(&connection) };
+    update.options.pin = Some("1.1.0".into());
+    db.update_connection(id, update, None, later(2)).await.expect("pinned");
+    db.roll_back(NAME, bad("1.1.0"), Vec::new(), later(3)).await.expect("nobody had to look at it");
+    assert_eq!(stands(db, id).await, (with_region("north"), vec![9], vec!["1.0.0".to_owned()]));
 }
 
 #[tokio::test]

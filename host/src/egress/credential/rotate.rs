@@ -95,7 +95,13 @@ impl Credential {
         let open = |(property, fate): (&String, &Fate)| {
             let Fate::Open(was) = fate else { return None };
             let new = context.secrets.0.get(property)?.clone();
-            Some(Rotation { connection: keeper.connection, property: property.clone(), was: was.clone(), new })
+            Some(Rotation {
+                connection: keeper.connection,
+                property: property.clone(),
+                was: was.clone(),
+                new,
+                places: keeper.places.clone(),
+            })
         };
         whole(&self.rotated).iter().filter_map(open).collect()
     }

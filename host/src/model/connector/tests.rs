@@ -35,7 +35,16 @@ fn a_version_is_taken_back_at_three_failures_and_twice_the_rate() {
     for (recent, before, taken_back) in [
         (tally(2, 2), tally(0, 20), false),
         (tally(3, 3), tally(0, 20), true),
-        (tally(3, 20), tally(0, 0), true),
+        // Nothing, or next to nothing, is known of the one before: it may have failed as often.
+        (tally(3, 20), tally(0, 0), false),
+        (tally(3, 20), tally(0, 4), false),
+        (tally(9, 20), tally(0, 0), false),
+        (tally(10, 20), tally(0, 0), true),
+        (tally(3, 6), tally(0, 4), true),
+        (tally(3, 7), tally(0, 4), false),
+        (tally(2, 2), tally(0, 0), false),
+        (tally(4, 4), tally(4, 4), true),
+        (tally(3, 20), tally(0, 5), true),
         (tally(3, 20), tally(1, 20), true),
         (tally(3, 20), tally(2, 20), false),
         (tally(4, 20), tally(2, 20), true),
