@@ -122,6 +122,8 @@ pub struct Serving {
     /// Connections that another version serves, because they pin it or try it for the others. None where what is pinned
     /// cannot be loaded: it was pinned so that no other one serves.
     pub chosen: BTreeMap<ConnectionId, Option<Arc<Connector>>>,
+    /// By name and version: what jobs ask for that one version carries out, whatever serves.
+    pub versions: BTreeMap<(String, String), Arc<Connector>>,
 }
 
 /// One loaded connector.
@@ -269,6 +271,12 @@ impl Connectors {
     #[must_use]
     pub fn by_technology(&self, technology: &Technology) -> Option<Arc<Connector>> {
         self.now().active.get(technology.as_str()).cloned()
+    }
+
+    /// One version of a connector, whomever it serves; none where it is not loaded.
+    #[must_use]
+    pub fn version(&self, named: &(String, String)) -> Option<Arc<Connector>> {
+        self.now().versions.get(named).cloned()
     }
 
     /// What serves a connection.

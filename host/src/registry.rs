@@ -12,6 +12,7 @@ mod keeper;
 mod restore;
 mod rollout;
 mod serving;
+mod shadow;
 mod watch;
 
 use std::{
@@ -26,7 +27,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{files::Files, keeper::Order};
 use crate::{
     clock::Clock,
-    connector::{Connector, Connectors, error::LoadError, signature},
+    connector::{Connector, Connectors, audit, error::LoadError, signature},
     db::{
         Db,
         connectors::{Asked, Cause, ConnectorError, Installation},
@@ -134,7 +135,7 @@ impl Registry {
     ) -> Result<Installation, InstallError> {
         let signature = signature::admit(&bytes, detached, &self.parts().trust)?;
         let connector = self.parts().connectors.prepare(&bytes).await?;
-        let version = self.version(&connector, bytes.len(), origin, signature.to_string(), Some(by));
+        let version = self.version(&connector, &bytes, origin, signature.to_string(), Some(by));
         let technology = connector.descriptor.technology.clone();
         let (answer, answered) = tokio::sync::oneshot::channel();
         let order = Order::Store { bytes, technology, version: Box::new(version), answer };
@@ -214,7 +215,7 @@ impl Registry {
     fn version(
         &self,
         connector: &Connector,
-        size: usize,
+        bytes: &[u8],
         origin: Origin,
         signature: String,
         by: Option<Actor>,
@@ -225,7 +226,7 @@ impl Registry {
             version: descriptor.version.clone(),
             title: descriptor.title.clone(),
             digest: connector.digest.clone(),
-            size: size as u64,
+            size: bytes.len() as u64,
             origin,
             signature,
             schema_digest: sha256(descriptor.config_schema.to_string().as_bytes()),
@@ -234,6 +235,7 @@ impl Registry {
             by,
             at: self.now(),
             taken_back: None,
+            built: audit::built(bytes).unwrap_or_default(),
         }
     }
 }

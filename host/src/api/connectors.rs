@@ -57,7 +57,11 @@ async fn detail(state: &ApiState, name: &str) -> Result<Response, ApiError> {
     let found = find(state, name).await?;
     let connections = connections(state).await?;
     let etag = format!("\"{}\"", found.0.revision);
-    Ok(([(header::ETAG, etag)], Json(ConnectorDetail::new(state, &found, &connections))).into_response())
+    let reads = match &found.0.rollout {
+        Some(rollout) if rollout.shadow => state.db.shadow_reads(name, rollout.began).await?,
+        _ => Vec::new(),
+    };
+    Ok(([(header::ETAG, etag)], Json(ConnectorDetail::new(state, &found, &connections, reads))).into_response())
 }
 
 async fn find(state: &ApiState, name: &str) -> Result<WithVersions, ApiError> {

@@ -7,6 +7,7 @@
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
 use super::{error::LoadError, limits::MAX_COMPONENT};
+use crate::model::connector::Built;
 
 /// The package of the contract.
 const CONTRACT: &str = "wharfinger:connector";
@@ -18,6 +19,9 @@ const CONTRACT_IMPORTS: [&str; 4] = ["http", "log", "types", "catalog-types"];
 const CONTRACT_EXPORTS: [&str; 3] = ["descriptor", "check", "catalog"];
 /// The custom section in which the SDK tells its versions.
 const SDK_SECTION: &str = "wharfinger-sdk";
+
+/// Longest version that is told, in bytes.
+const MAX_VERSION: usize = 64;
 
 /// The WASI 0.2 interfaces that are linked, with nothing behind them.
 const WASI: [&str; 27] = [
@@ -72,6 +76,18 @@ pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, LoadError> {
     audit(bytes)?;
     let outside = read(bytes)?;
     Ok(Interfaces { imports: outside.imports.into_iter().map(|(name, _)| name).collect(), exports: outside.exports })
+}
+
+/// What a component that may be loaded was built with.
+pub fn built(bytes: &[u8]) -> Result<Built, LoadError> {
+    let outside = read(bytes)?;
+    let contract = outside.exports.iter().find_map(|name| {
+        let (interface, version) = name.split_once('@')?;
+        (interface == format!("{CONTRACT}/{}", CONTRACT_EXPORTS[0])).then(|| version.to_owned())
+    });
+    let sdk = outside.sdk.as_deref().map(sdk).transpose()?.and_then(|sdk| sdk.sdk);
+    let short = |text: &String| text.len() <= MAX_VERSION;
+    Ok(Built { contract: contract.filter(short), sdk: sdk.filter(short) })
 }
 
 /// Checks that the bytes are a component that imports nothing but what is allowed and exports what is needed.
@@ -200,24 +216,36 @@ fn check_contract(name: &str, version: &str) -> Result<(), LoadError> {
     ))
 }
 
-/// Reads what the SDK wrote: a JSON object with the version of the contract and the oldest host it works with.
+/// What the SDK writes into a component: a JSON object.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sdk {
+    /// Its own version.
+    #[serde(default)]
+    sdk: Option<String>,
+    /// The version of the contract.
+    wit: String,
+    /// The oldest host that it works with.
+    #[serde(default)]
+    minimum_host: Option<String>,
+}
+
+fn sdk(section: &[u8]) -> Result<Sdk, LoadError> {
+    serde_json::from_slice(section).map_err(|_| unreadable_sdk())
+}
+
+fn unreadable_sdk() -> LoadError {
+    let message = format!("the component's section `{SDK_SECTION}` cannot be read: build it again with the SDK");
+    refuse("unsupported-contract", message)
+}
+
+/// Checks what the SDK wrote: the version of the contract, and the oldest host it works with.
 fn check_sdk(section: &[u8]) -> Result<(), LoadError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Sdk {
-        wit: String,
-        #[serde(default)]
-        minimum_host: Option<String>,
-    }
-    let unreadable = || {
-        let message = format!("the component's section `{SDK_SECTION}` cannot be read: build it again with the SDK");
-        refuse("unsupported-contract", message)
-    };
-    let sdk: Sdk = serde_json::from_slice(section).map_err(|_| unreadable())?;
+    let sdk = sdk(section)?;
     check_contract(&format!("{CONTRACT}@{}", sdk.wit), &sdk.wit)?;
     let own = env!("CARGO_PKG_VERSION");
     match sdk.minimum_host {
-        Some(needed) if version(&needed).ok_or_else(unreadable)? > version(own).unwrap_or_default() => Err(refuse(
+        Some(needed) if version(&needed).ok_or_else(unreadable_sdk)? > version(own).unwrap_or_default() => Err(refuse(
             "unsupported-contract",
             format!("the component needs version {needed} of the host, and this is {own}: upgrade the host"),
         )),

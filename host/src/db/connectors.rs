@@ -6,6 +6,7 @@
 //! finds another revision and is refused.
 
 mod kept;
+mod shadow;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ use crate::model::{
 };
 pub use kept::{Back, KeptConfig, KeptSecrets, Restore, WithKept};
 pub(super) use kept::{KeptRow, forget, keep, replace_kept};
+pub use shadow::{Read, Which};
+pub(super) use shadow::{ShadowRow, carried_out_by, forget_shadow, is_shadow};
 
 /// Versions of one connector at most: each is a file and a row that is read with it.
 pub const MAX_VERSIONS: usize = 200;
@@ -95,10 +98,23 @@ pub struct Asked {
     pub version: String,
     /// For these connections only.
     pub canary: Option<BTreeSet<ConnectionId>>,
+    /// Whether it only reads for them, to be compared.
+    pub shadow: bool,
     /// Whether findings, and that it was taken back before, do not stand in the way.
     pub forced: bool,
-    /// By whom.
-    pub by: Actor,
+    /// By whom; none: the host.
+    pub by: Option<Actor>,
+}
+
+/// What became of a version that came with the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// What serves stays.
+    Nothing,
+    /// It serves: nothing did before.
+    Active,
+    /// It is about to take over, as any other version.
+    Begun,
 }
 
 /// Why something is rolled back.
@@ -224,10 +240,19 @@ impl Db {
             let Some((mut connector, mut rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
             rollout.findings.extend(findings);
             rollout.step = step;
+            let found = |blocking: bool| {
+                let told = rollout.findings.iter().filter(|finding| finding.blocks || !blocking);
+                told.map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
+            };
+            let version = &rollout.version;
             if step == Step::Blocked {
-                let found: Vec<_> = rollout.findings.iter().filter(|f| f.blocks).map(|f| f.message.clone()).collect();
-                let message = format!("{name} {} was not activated: {}", rollout.version, found.join("; "));
+                let what = if rollout.shadow { "would not work" } else { "was not activated" };
+                let message = format!("{name} {version} {what}: {}", found(true));
                 tell(rows, None, "connector.blocked", &name, message, now)?;
+            } else if step == Step::Done {
+                let what = if rollout.findings.is_empty() { "nothing differs".to_owned() } else { found(false) };
+                let message = format!("{name} {version} was compared: {what}");
+                tell(rows, None, "connector.compared", &name, message, now)?;
             }
             connector.rollout = Some(rollout);
             put(rows, &connector)?;
@@ -250,7 +275,7 @@ impl Db {
         let name = name.to_owned();
         self.write("activate a connector", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
-            let by = Some(rollout.by.clone());
+            let by = rollout.by.clone();
             let earlier = connector.clone();
             let message = match rollout.canary {
                 Some(connections) => {
@@ -272,35 +297,27 @@ impl Db {
         .await
     }
 
-    /// What is inside the binary takes over where it is newer than what the host chose before, or nothing serves. Whether
-    /// it did. `restore` as with every change of version.
-    pub async fn promote_bundled(
-        &self,
-        name: &str,
-        version: &str,
-        restore: Vec<Restore>,
-        now: Timestamp,
-    ) -> Result<bool, ConnectorError> {
+    /// A version that came with the host. Where nothing serves, it does at once. Where what serves is what the host chose
+    /// before, and older, it begins to take over as any version does. What a person chose, tries out or is about to let
+    /// serve stays, and so does what they ended.
+    pub async fn bring(&self, name: &str, version: &str, now: Timestamp) -> Result<Brought, DbError> {
         let (name, version) = (name.to_owned(), version.to_owned());
-        self.write("activate a bundled connector", move |rows: &mut WriteRows<'_>| {
+        self.write("bring a bundled connector", move |rows: &mut WriteRows<'_>| {
             let (Some(mut connector), Some(found)) = (find(rows, &name)?, version_of(rows, &name, &version)?) else {
-                return Ok(false);
+                return Ok(Brought::Nothing);
             };
-            let is_due = match &connector.active {
-                None => true,
-                Some(active) => active.by.is_none() && is_newer(&version, &active.version),
-            };
-            if !is_due || found.taken_back.is_some() || !connector.waiting(&found).is_empty() {
-                return Ok(false);
+            if found.taken_back.is_some() || !connector.waiting(&found).is_empty() || !connector.takes(&version) {
+                return Ok(Brought::Nothing);
             }
-            // Of a host that has just started nobody knows how the one before did.
-            let before = connector.active.as_ref().map(|_| Tally::default());
-            let earlier = connector.clone();
-            take_over(rows, &mut connector, &version, None, before, now)?;
+            if connector.active.is_some() {
+                let asked = Asked { version, canary: None, shadow: false, forced: false, by: None };
+                begun(rows, &mut connector, asked, now)?;
+                return Ok(Brought::Begun);
+            }
+            take_over(rows, &mut connector, &version, None, None, now)?;
             let message = format!("{name} {version}, which came with the host, is active");
             tell(rows, None, "connector.activate", &name, message, now)?;
-            kept::follow(rows, &earlier, &connector, &restore, now)?;
-            Ok(true)
+            Ok::<_, Stop<DbError>>(Brought::Active)
         })
         .await
     }
@@ -339,11 +356,7 @@ impl Db {
             }
             rows.connector_versions.remove((name.as_str(), version.as_str()))?;
             let mut connector = connector;
-            connector.previous.retain(|previous| *previous != version);
-            // Whoever saw the version before it was removed has not seen what is installed under its name later.
-            if connector.under_way().is_none() {
-                connector.revision += 1;
-            }
+            connector.forget(&version);
             kept::drop_of(rows, &connector.technology, &version)?;
             if connector.active.is_none() && versions(rows, &name)?.is_empty() {
                 rows.connectors.remove(name.as_str())?;
@@ -530,26 +543,35 @@ fn begin(
     if let Some(why) = version.taken_back.filter(|_| !asked.forced) {
         return Err(Stop::Refused(ConnectorError::TakenBack(why)));
     }
+    begun(rows, &mut connector, asked, now)?;
+    Ok(connector)
+}
+
+/// A change of version begins.
+fn begun(rows: &mut WriteRows<'_>, connector: &mut Installed, asked: Asked, now: Timestamp) -> Result<(), Fault> {
+    let what = if asked.shadow { "compare" } else { "activate" };
     let forced = if asked.forced { ", whatever is found" } else { "" };
     let whom = match &asked.canary {
         Some(connections) => format!("for {} connections", connections.len()),
         None => "for all connections".to_owned(),
     };
-    let message = format!("began to activate {name} {} {whom}{forced}", asked.version);
+    let name = connector.name.clone();
+    let message = format!("began to {what} {name} {} {whom}{forced}", asked.version);
     connector.revision += 1;
     connector.rollout = Some(Rollout {
         version: asked.version,
         canary: asked.canary,
+        shadow: asked.shadow,
         forced: asked.forced,
         step: Step::Compatibility,
         findings: Vec::new(),
         by: asked.by.clone(),
         at: now,
+        began: connector.revision,
         revision: connector.revision,
     });
-    put(rows, &connector)?;
-    tell(rows, Some(asked.by), "connector.rollout", name, message, now)?;
-    Ok(connector)
+    put(rows, connector)?;
+    tell(rows, asked.by, "connector.rollout", &name, message, now)
 }
 
 /// The change of version that began with a revision, if the connector is still at that.
@@ -598,8 +620,12 @@ fn back(
         Cause::Bad { version, .. } => (None, Some(version.as_str())),
     };
     let earlier = connector.clone();
+    let reading = connector.under_way().filter(|rollout| rollout.shadow).map(|rollout| rollout.began);
     let done = connector.roll_back(of, by.clone(), now).ok_or(Stop::Refused(ConnectorError::NothingBefore))?;
     put(rows, &connector)?;
+    if let Some(began) = reading {
+        shadow::cancel(rows, name, began, now)?;
+    }
     let why = match &cause {
         Cause::Person(by, _) => format!("rolled back by {}", by.name),
         Cause::Bad { why, .. } => why.clone(),
@@ -612,6 +638,7 @@ fn back(
         put_version(rows, &version)?;
     }
     let what = match done.what {
+        Gave::Rollout if reading.is_some() => format!("{name} {} is not compared any further", done.from),
         Gave::Rollout => format!("{name} {} does not take over; {} stays active", done.from, done.to),
         Gave::Canary => format!("{name} {} serves no connection any more; {} does", done.from, done.to),
         Gave::Active => format!("{name} went back from {} to {}", done.from, done.to),

@@ -32,7 +32,8 @@ pub(super) struct FactsRow {
     pub(super) expected: Option<u64>,
 }
 
-const TRIGGERS: [Trigger; 4] = [Trigger::Request, Trigger::Registration, Trigger::Settings, Trigger::Schedule];
+const TRIGGERS: [Trigger; 5] =
+    [Trigger::Request, Trigger::Registration, Trigger::Settings, Trigger::Schedule, Trigger::Comparison];
 
 impl FactsRow {
     /// Of a sync.

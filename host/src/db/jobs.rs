@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::{
-    Db, DbError, ObjectRef, connections, facts,
+    Db, DbError, ObjectRef, connections, connectors, facts,
     fault::{Fault, Stop},
     groups::{self, Group},
     queue::{self, Request},
@@ -86,6 +86,8 @@ pub struct Claimed {
     pub scope: RemotePath,
     /// What is left to do, in order of creation.
     pub tasks: Vec<Task>,
+    /// The connector and the version that carry it out, whatever serves; none where that is what does.
+    pub carried_out_by: Option<(String, String)>,
 }
 
 /// How an attempt ended.
@@ -482,6 +484,7 @@ fn claim(rows: &mut WriteRows<'_>, incarnation: Incarnation, now: Timestamp) -> 
         return Ok(Turn::Of(Box::new(Claimed {
             claim: Claim { job: JobId::from_u128(id), incarnation, epoch: row.epoch },
             tasks: queue::tasks(rows, id)?,
+            carried_out_by: connectors::carried_out_by(rows, id)?,
             job: queue::whole_job(rows, id, row)?,
             connection,
             scope,

@@ -1,6 +1,7 @@
 //! Layouts of the store, numbered. A migration takes a store from one number to the next, in the same transaction that
 //! records the new number: a crash in between leaves the old layout, and running it twice is impossible.
 
+mod fourth;
 mod second;
 
 use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransaction};
@@ -8,7 +9,7 @@ use redb::{ReadTransaction, ReadableTable as _, TableDefinition, WriteTransactio
 use super::{fault::Fault, tables::WriteRows};
 
 /// The layout that this program reads and writes.
-pub(super) const CURRENT: u128 = 3;
+pub(super) const CURRENT: u128 = 4;
 
 /// The table that has the number, in every layout.
 const META: TableDefinition<'static, &'static str, u128> = TableDefinition::new("meta/1");
@@ -24,7 +25,7 @@ type Migration = fn(&WriteTransaction, &mut WriteRows<'_>) -> Result<(), Fault>;
 /// The migration at index n makes layout n + 1 out of layout n. Layout 1 is made by opening its tables. Layout 3 has no
 /// other rows than layout 2, and tables that an earlier program must not overlook: it would carry out a dry run as a sync,
 /// and mark what is held.
-const MIGRATIONS: [Migration; 3] = [|_, _| Ok(()), second::migrate, |_, _| Ok(())];
+const MIGRATIONS: [Migration; 4] = [|_, _| Ok(()), second::migrate, |_, _| Ok(()), fourth::migrate];
 
 /// Brings a store to the current layout.
 pub(super) fn migrate(transaction: &WriteTransaction, rows: &mut WriteRows<'_>) -> Result<(), Fault> {
@@ -67,7 +68,7 @@ mod tests {
     fn every_layout_leads_to_the_current_one() {
         let (current, count) = layouts();
         assert_eq!(usize::try_from(current).expect("number"), count);
-        for found in [None, Some(0), Some(2), Some(current)] {
+        for found in [None, Some(0), Some(2), Some(3), Some(current)] {
             assert_eq!(with_schema(found).expect("migrate"), Some(current), "{found:?}");
         }
     }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use redb::ReadableTable;
 
 use super::{
-    dry,
+    connectors, dry,
     facts::{self, FactsRow},
     fault::Fault,
     groups::{self, Group},
@@ -88,7 +88,9 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
         let Some(row) = job(rows, id)? else { continue };
         let covers = row.connection == request.connection && chain.iter().any(|node| node.id == row.object);
         let may_follow = request.sees_all || row.object == request.object;
-        let is_equal = row.force_recursive == request.force_recursive && dry::is_dry(rows, id)? == request.dry_run;
+        let is_equal = row.force_recursive == request.force_recursive
+            && dry::is_dry(rows, id)? == request.dry_run
+            && !connectors::is_shadow(rows, id)?;
         if covers && may_follow && row.state() == JobState::Created && is_equal {
             if let Some(group) = request.group {
                 groups::join(rows, group, id)?;
@@ -96,6 +98,12 @@ pub(super) fn enqueue(rows: &mut WriteRows<'_>, request: Request, now: Timestamp
             return whole_job(rows, id, row);
         }
     }
+    add(rows, request, now)
+}
+
+/// Queues a sync of its own.
+pub(super) fn add(rows: &mut WriteRows<'_>, request: Request, now: Timestamp) -> Result<Job, Fault> {
+    let chain = tree::lineage(rows, request.object)?.ok_or(Fault::Broken("a sync of an object that is gone"))?;
     let id = JobId::generate().as_u128();
     let mut row = JobRow {
         bulk: request.group.map_or_else(|| BulkId::generate().as_u128(), |group| group.bulk),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::{
-    Db, DbError, changes, dry, facts,
+    Db, DbError, changes, connectors, dry, facts,
     fault::Fault,
     queue,
     records::{JobRow, decode, micros},
@@ -120,6 +120,7 @@ fn forget(rows: &mut WriteRows<'_>, before: Timestamp, limit: usize) -> Result<b
         }
         rows.job_facts.remove(id)?;
         rows.job_held.remove(id)?;
+        connectors::forget_shadow(rows, id)?;
         let found = dry::forget(rows, id)?;
         rows.ended.remove((at, id))?;
         rows.jobs.remove(id)?;

@@ -135,6 +135,9 @@ tables! {
     dry_changes: "dry_changes/1", (u128, u64) => Bytes;
     /// Dry run → what its sync would hold back (`Vec<Verdict>`). Only where it would.
     dry_holds: "dry_holds/1", u128 => Bytes;
+    /// Dry run that one version of a connector carries out, whatever serves → which, and for which of its changes of version
+    /// (`ShadowRow`).
+    shadows: "shadows/1", u128 => Bytes;
     /// (dry run, number of a table of the inventory, key) → the row that the sync would have there by now, none where it
     /// would have none: what the rest of the job looks at instead of the table. Only where it differs.
     drafts: "drafts/1", (u128, u8, Bytes) => Option<Bytes>;
@@ -193,9 +196,9 @@ tables! {
     partitions: "partitions/1", (u128, &'static str) => ();
 
     /// Name → a connector that is installed, and which of its versions serves whom (`Installed`).
-    connectors: "connectors/1", &'static str => Bytes;
+    connectors: "connectors/2", &'static str => Bytes;
     /// (connector, version) → a component that is installed (`Version`); its bytes are a file, by digest.
-    connector_versions: "connector_versions/1", (&'static str, &'static str) => Bytes;
+    connector_versions: "connector_versions/2", (&'static str, &'static str) => Bytes;
     /// Connection → the version of its connector that serves it whatever becomes active.
     pins: "pins/1", u128 => &'static str;
     /// (connection, version) → its configuration as it was when a newer version than this one first got another

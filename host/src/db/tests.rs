@@ -20,6 +20,7 @@ mod retention;
 mod schedules;
 mod sequences;
 mod settings;
+mod shadow;
 mod soundness;
 mod turns;
 mod volume;

@@ -128,7 +128,7 @@ impl Attempt {
     /// What the next call is made with: the connector that serves the connection at this moment. A call under way keeps
     /// what it began with, so one version of a connector takes over from another between two calls.
     pub(super) async fn means(&self) -> Result<Arc<Means>, Stopped> {
-        let connector = serving(&self.context, &self.claimed.connection)?;
+        let connector = serving(&self.context, &self.claimed).await?;
         let last = self.means.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if Arc::ptr_eq(&last.connector, &connector) {
             return Ok(last);
@@ -143,18 +143,31 @@ impl Attempt {
 
 /// Finds the connector and opens the connection's way out.
 async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped> {
-    let connector = serving(&context, &claimed.connection)?;
+    let connector = serving(&context, &claimed).await?;
     let (connection, means) = means(&context, connector, claimed.connection.id).await?;
     claimed.connection = connection;
     Ok(Attempt { context, claimed, means: Mutex::new(Arc::new(means)) })
 }
 
-/// The connector that serves a connection now.
-fn serving(context: &Context, connection: &Connection) -> Result<Arc<Connector>, Stopped> {
-    let technology = &connection.technology;
-    context.connectors.of(connection.id, technology).ok_or_else(|| {
-        failed("connector-missing", format!("no connector for {technology} is installed: install one and sync again"))
-    })
+/// The connector that carries a job out now: the version that the job names, or whatever serves its connection.
+async fn serving(context: &Context, claimed: &Claimed) -> Result<Arc<Connector>, Stopped> {
+    let Some(named) = &claimed.carried_out_by else {
+        let Connection { id, technology, .. } = &claimed.connection;
+        return context.connectors.of(*id, technology).ok_or_else(|| {
+            let message = format!("no connector for {technology} is installed: install one and sync again");
+            failed("connector-missing", message)
+        });
+    };
+    if let Some(found) = context.connectors.version(named) {
+        return Ok(found);
+    }
+    let (name, version) = named;
+    let known = context.db.connector(name).await.map_err(Stopped::Store)?;
+    if known.is_some_and(|(_, versions)| versions.iter().any(|found| found.version == *version)) {
+        let message = format!("{name} {version} is not loaded at this moment");
+        return Err(Stopped::NotNow(JobError { code: "version-not-loaded".into(), message }));
+    }
+    Err(failed("version-gone", format!("{name} {version} was removed before it could be compared")))
 }
 
 /// The connection as it is stored now, with the configuration that calls take and the way out.

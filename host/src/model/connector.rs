@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     connection::Actor,
-    id::ConnectionId,
+    id::{ConnectionId, JobId},
     name::{ConnectionKey, Technology},
 };
 
@@ -107,6 +107,17 @@ pub struct Version {
     pub at: Timestamp,
     /// Why it was taken back, if it was.
     pub taken_back: Option<String>,
+    /// What it was built with.
+    pub built: Built,
+}
+
+/// What a component was built with, as it says itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    /// The version of the contract. None: a host installed it that did not look.
+    pub contract: Option<String>,
+    /// The version of the SDK. None: it was built without, or a host installed it that did not look.
+    pub sdk: Option<String>,
 }
 
 /// Where a component came from.
@@ -127,17 +138,21 @@ pub struct Rollout {
     pub version: String,
     /// For these connections only; none: for all.
     pub canary: Option<BTreeSet<ConnectionId>>,
+    /// Whether it only reads for them, to be compared with the inventory, and serves nobody.
+    pub shadow: bool,
     /// Whether findings do not stand in the way.
     pub forced: bool,
     /// What is done next, or how it ended.
     pub step: Step,
     /// What was found.
     pub findings: Vec<Finding>,
-    /// Who asked for it.
-    pub by: Actor,
+    /// Who asked for it; none: the host.
+    pub by: Option<Actor>,
     /// When.
     pub at: Timestamp,
-    /// The connector's revision while it is under way: where that changes, it is over.
+    /// The connector's revision that it made: tells it from the others of the connector.
+    pub began: u64,
+    /// The connector's revision while it is under way: where that changes otherwise, it is over.
     pub revision: u64,
 }
 
@@ -148,9 +163,11 @@ pub enum Step {
     Compatibility,
     /// Whether connections still work.
     Check,
+    /// What it reads otherwise than the version that serves.
+    Shadow,
     /// To let it serve.
     Promote,
-    /// It serves.
+    /// It serves; or it was compared, where that was all.
     Done,
     /// Something stood in the way; who served before still does.
     Blocked,
@@ -167,6 +184,8 @@ pub struct Finding {
     pub connection: Option<ConnectionKey>,
     /// Whether it stands in the way.
     pub blocks: bool,
+    /// The job that found it.
+    pub job: Option<JobId>,
     /// For people.
     pub message: String,
 }
@@ -215,6 +234,7 @@ impl Step {
         match self {
             Self::Compatibility => "compatibility",
             Self::Check => "check",
+            Self::Shadow => "shadow",
             Self::Promote => "promote",
             Self::Done => "done",
             Self::Blocked => "blocked",
@@ -226,6 +246,21 @@ impl Step {
     #[must_use]
     pub fn is_under_way(self) -> bool {
         !matches!(self, Self::Done | Self::Blocked | Self::Ended)
+    }
+}
+
+impl Rollout {
+    /// What follows its step where nothing stands in the way. What could only delay one that goes on whatever is found is
+    /// left out.
+    #[must_use]
+    pub fn next(&self) -> Step {
+        let last = if self.shadow { Step::Shadow } else { Step::Promote };
+        match self.step {
+            Step::Compatibility if !self.forced => Step::Check,
+            Step::Compatibility | Step::Check => last,
+            Step::Shadow | Step::Promote => Step::Done,
+            ended @ (Step::Done | Step::Blocked | Step::Ended) => ended,
+        }
     }
 }
 
@@ -279,6 +314,22 @@ impl Installed {
             (None, Some(canary)) if canary.connections.contains(&connection) => self.active_version(),
             _ => self.previous.first().map(String::as_str),
         }
+    }
+
+    /// Whether a version that came with the host is to take over: nothing serves, or what the host chose before, and older.
+    /// What a person is about to do, tries out or has ended is not theirs no more because the host was started again.
+    #[must_use]
+    pub fn takes(&self, version: &str) -> bool {
+        let is_theirs = self.under_way().is_some_and(|rollout| rollout.by.is_some()) || self.canary.is_some();
+        let is_known = self.rollout.as_ref().is_some_and(|rollout| {
+            let is_over = rollout.step == Step::Ended || rollout.step.is_under_way();
+            rollout.by.is_none() && rollout.version == version && is_over
+        });
+        let is_older = match &self.active {
+            Some(active) => active.by.is_none() && is_newer(version, &active.version),
+            None => true,
+        };
+        is_older && !is_theirs && !is_known
     }
 
     /// The change of version that is under way.
@@ -335,6 +386,16 @@ impl Installed {
     pub fn end_rollout(&mut self, step: Step) {
         if let Some(rollout) = self.rollout.as_mut().filter(|rollout| rollout.step.is_under_way()) {
             rollout.step = step;
+        }
+    }
+
+    /// A version is there no more. Whoever saw it has not seen what is installed under its name later; a change of version
+    /// that is under way is about another one, and goes on.
+    pub fn forget(&mut self, version: &str) {
+        self.previous.retain(|previous| previous != version);
+        self.revision += 1;
+        if let Some(rollout) = self.rollout.as_mut().filter(|rollout| rollout.step.is_under_way()) {
+            rollout.revision = self.revision;
         }
     }
 

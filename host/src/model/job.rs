@@ -91,6 +91,8 @@ pub enum Trigger {
     Settings,
     /// It was time.
     Schedule,
+    /// A version of the connector is compared with what is stored.
+    Comparison,
 }
 
 impl Trigger {
@@ -102,6 +104,7 @@ impl Trigger {
             Self::Registration => "registration",
             Self::Settings => "settings",
             Self::Schedule => "schedule",
+            Self::Comparison => "comparison",
         }
     }
 }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{InstallError, Registry, sha256};
 use crate::{
     connector::bundled::BUNDLED,
-    db::connectors::ConnectorError,
+    db::connectors::{Brought, ConnectorError},
     model::connector::{Origin, Version},
 };
 
@@ -23,34 +23,25 @@ impl Registry {
         Ok(())
     }
 
-    /// Installs what is inside the binary, where it is not, and lets it take the place of what the host chose before.
+    /// Installs what is inside the binary, where it is not. It serves where nothing does; what the host chose before, it
+    /// begins to take the place of as any version does, once the host has started.
     pub(super) async fn take_in(&self, only: Option<&[&str]>) -> anyhow::Result<()> {
         let wanted = BUNDLED.iter().filter(|(name, _)| only.is_none_or(|only| only.contains(name)));
         for (name, bytes) in wanted {
             let version =
                 self.take_in_one(bytes).await.with_context(|| format!("install the bundled connector {name}"))?;
             if let Some(version) = version {
-                if self.promote_bundled(&version).await? {
-                    tracing::info!(
-                        connector = version.connector,
-                        version = version.version,
-                        "a bundled connector is active"
-                    );
+                let db = &self.parts().db;
+                let (connector, version) = (&version.connector, &version.version);
+                match db.bring(connector, version, self.now()).await? {
+                    Brought::Nothing => {}
+                    Brought::Active => tracing::info!(connector, version, "a bundled connector is active"),
+                    Brought::Begun => tracing::info!(connector, version, "a bundled connector is about to take over"),
                 }
             }
         }
         // Those that an earlier build had inside under the same version.
         self.sweep().await
-    }
-
-    /// Before the host serves anybody: nothing changes meanwhile.
-    async fn promote_bundled(&self, version: &Version) -> Result<bool, ConnectorError> {
-        let db = &self.parts().db;
-        let Some((connector, versions)) = db.connector(&version.connector).await? else { return Ok(false) };
-        let mut expected = connector.clone();
-        expected.promote(&version.version, None, None, self.now());
-        let restore = self.comes_back(&connector, &expected, &versions).await?;
-        db.promote_bundled(&version.connector, &version.version, restore, self.now()).await
     }
 
     /// None where something else stands in its place.
@@ -68,7 +59,7 @@ impl Registry {
             return Ok(Some(version));
         }
         let connector = self.parts().connectors.prepare(bytes).await?;
-        let version = self.version(&connector, bytes.len(), Origin::Bundled, "bundled".into(), None);
+        let version = self.version(&connector, bytes, Origin::Bundled, "bundled".into(), None);
         self.with_files(move |files| files.put(&digest, bytes)).await.context("write the component")?;
         let technology = connector.descriptor.technology.clone();
         super::lock(&self.shared.loaded).insert(connector.digest.clone(), connector);

@@ -1,11 +1,16 @@
 //! Changes of version: each step is read from the store, carried out, and what it found stored with the next one. So a
 //! restart goes on where it was; a step that was cut short is done again, and changes nothing but what is stored at its end.
+//! Each connector's goes on by itself, so that a slow check of one delays no other.
 //!
 //! Only what worked before and would not any more stands in the way.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, future::join_all, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Registry, watch::tally};
@@ -19,8 +24,8 @@ use crate::{
     },
 };
 
-/// Connections that are checked at the same time.
-const SIDE_BY_SIDE: usize = 4;
+/// Connections that are checked, or read, at the same time.
+pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// How long to wait after the store failed.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -30,28 +35,62 @@ const TOLD: usize = 100;
 
 /// Carries out what is asked for until the host goes down.
 pub(super) async fn run(registry: Registry, shutdown: CancellationToken) {
+    let mut workers = JoinSet::new();
+    let mut names = HashMap::new();
     let work = async {
         loop {
             match registry.under_way().await {
-                Ok(found) if found.is_empty() => registry.shared.asked.notified().await,
                 Ok(found) => {
-                    for done in
-                        join_all(found.iter().map(|(connector, version)| registry.step(connector, version))).await
-                    {
-                        if let Err(error) = done {
-                            tracing::error!(error = &error as &dyn std::error::Error, "a step of an activation failed");
-                            tokio::time::sleep(PAUSE).await;
-                        }
+                    let busy: BTreeSet<String> = names.values().cloned().collect();
+                    for (connector, _) in found.into_iter().filter(|(found, _)| !busy.contains(&found.name)) {
+                        let worker = workers.spawn(carry_out(registry.clone(), connector.name.clone()));
+                        names.insert(worker.id(), connector.name);
                     }
                 }
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "activations cannot be looked for");
                     tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            }
+            tokio::select! {
+                () = registry.shared.asked.notified() => {}
+                Some(ended) = workers.join_next_with_id(), if !workers.is_empty() => match ended {
+                    Ok((worker, ())) => {
+                        names.remove(&worker);
+                    }
+                    Err(error) => {
+                        names.remove(&error.id());
+                        tracing::error!(error = &error as &dyn std::error::Error, "an activation panicked");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
             }
         }
     };
+    // What is under way is dropped with the workers, and goes on after the next start.
     shutdown.run_until_cancelled(work).await;
+}
+
+/// Carries out what is under way of one connector, to its end.
+async fn carry_out(registry: Registry, name: String) {
+    loop {
+        let done = match registry.under_way().await {
+            Ok(found) => match found.into_iter().find(|(connector, _)| connector.name == name) {
+                Some((connector, version)) => registry.step(&connector, &version).await,
+                None => return,
+            },
+            Err(error) => Err(error),
+        };
+        if let Err(error) = done {
+            tracing::error!(
+                connector = name,
+                error = &error as &dyn std::error::Error,
+                "a step of an activation failed"
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
 }
 
 impl Registry {
@@ -80,23 +119,29 @@ impl Registry {
             Ok(candidate) => candidate,
             Err(error) => {
                 let message = format!("it cannot be loaded: {}", error.why);
-                let finding = Finding { step: rollout.step, connection: None, blocks: true, message };
+                let finding = Finding { step: rollout.step, connection: None, blocks: true, job: None, message };
                 db.note_step(name, rollout.revision, Step::Blocked, vec![finding], self.now()).await?;
                 return Ok(());
             }
         };
-        let (next, findings) = match rollout.step {
-            Step::Compatibility => (Step::Check, self.compatibility(rollout, connector, &candidate).await?),
-            Step::Check => (Step::Promote, self.checks(rollout, connector, &candidate).await?),
+        let findings = match rollout.step {
+            Step::Compatibility => self.compatibility(rollout, connector, &candidate).await?,
+            Step::Check => self.checks(rollout, connector, &candidate).await?,
+            Step::Shadow => self.shadow(connector, rollout).await?,
             Step::Promote => return self.promote(connector, rollout).await,
             Step::Done | Step::Blocked | Step::Ended => return Ok(()),
         };
+        let findings = told(findings);
         let is_blocked = !rollout.forced && findings.iter().any(|finding| finding.blocks);
-        let next = if is_blocked { Step::Blocked } else { next };
+        let next = if is_blocked { Step::Blocked } else { rollout.next() };
         if is_blocked {
             tracing::warn!(connector = name, version = version.version, "the activation is blocked");
         }
         db.note_step(name, rollout.revision, next, findings, self.now()).await?;
+        if rollout.step == Step::Shadow {
+            // What served only for this is let go.
+            self.look_again().await;
+        }
         Ok(())
     }
 
@@ -126,7 +171,11 @@ impl Registry {
     }
 
     /// The connections that the version would serve, with their secrets.
-    async fn audience(&self, connector: &Installed, rollout: &Rollout) -> Result<Vec<(Connection, Sealed)>, DbError> {
+    pub(super) async fn audience(
+        &self,
+        connector: &Installed,
+        rollout: &Rollout,
+    ) -> Result<Vec<(Connection, Sealed)>, DbError> {
         let mut found = Vec::new();
         for connection in self.parts().db.connections(&Sight::All).await? {
             let is_meant = match &rollout.canary {
@@ -157,7 +206,7 @@ impl Registry {
             let fitted = old.is_some_and(|old| self.fits(&old, &connection, &sealed).is_ok());
             findings.push(finding(Step::Compatibility, &connection, fitted, "its configuration does not fit", &why));
         }
-        Ok(told(findings))
+        Ok(findings)
     }
 
     async fn checks(
@@ -170,7 +219,7 @@ impl Registry {
         let each: Vec<_> =
             audience.iter().map(|(one, sealed)| self.compare(candidate, connector, one, sealed)).collect();
         let found: Vec<Option<Finding>> = stream::iter(each).buffered(SIDE_BY_SIDE).try_collect().await?;
-        Ok(told(found.into_iter().flatten().collect()))
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The version that serves is asked only where the new one fails.
@@ -203,5 +252,5 @@ fn finding(step: Step, connection: &Connection, blocks: bool, what: &str, why: &
     let before =
         if blocks { "it does not with the version that serves" } else { "as it does with the version that serves" };
     let message = format!("connection {}: {what} ({before}): {why}", connection.key);
-    Finding { step, connection: Some(connection.key.clone()), blocks, message }
+    Finding { step, connection: Some(connection.key.clone()), blocks, job: None, message }
 }

@@ -87,7 +87,8 @@ impl Registry {
 
     /// Loads all that is lacking, side by side. What could not be loaded, by digest.
     async fn load_all(&self, state: &State) -> BTreeMap<String, NotLoaded> {
-        let wanted: Vec<&Version> = state.connectors.iter().flat_map(|one| wanted(state, one)).collect();
+        let wanted: Vec<&Version> =
+            state.connectors.iter().flat_map(|(connector, versions)| wanted(state, connector, versions)).collect();
         let loads = wanted.iter().map(|version| async { (version.digest.clone(), self.load(version).await) });
         let mut failed = BTreeMap::new();
         for (digest, loaded) in join_all(loads).await {
@@ -134,6 +135,11 @@ impl Registry {
                 let version = versions.iter().find(|found| found.version == version)?;
                 self.loaded(&version.digest)
             };
+            for version in wanted(state, connector, versions) {
+                if let Some(found) = self.loaded(&version.digest) {
+                    serving.versions.insert((connector.name.clone(), version.version.clone()), found);
+                }
+            }
             let technology = connector.technology.to_string();
             if let Some(active) = connector.active_version().and_then(loaded) {
                 serving.active.insert(technology.clone(), active);
@@ -193,7 +199,7 @@ fn other_description() -> LoadError {
 }
 
 /// The versions of a connector that are loaded.
-fn wanted<'a>(state: &'a State, (connector, versions): &'a WithVersions) -> Vec<&'a Version> {
+fn wanted<'a>(state: &'a State, connector: &'a Installed, versions: &'a [Version]) -> Vec<&'a Version> {
     let technology = connector.technology.as_str();
     let pins = state.pins.iter().filter(|(id, _)| state.technologies.get(id).is_some_and(|t| t == technology));
     let named: BTreeSet<&str> = connector
@@ -201,6 +207,8 @@ fn wanted<'a>(state: &'a State, (connector, versions): &'a WithVersions) -> Vec<
         .into_iter()
         .chain(connector.canary.as_ref().map(|canary| canary.version.as_str()))
         .chain(connector.previous.iter().map(String::as_str))
+        // What it is compared by goes on after a restart too.
+        .chain(connector.under_way().filter(|rollout| rollout.shadow).map(|rollout| rollout.version.as_str()))
         .chain(pins.map(|(_, version)| version.as_str()))
         .collect();
     versions.iter().filter(|version| named.contains(version.version.as_str())).collect()

@@ -35,9 +35,9 @@ pub struct ApproveBody {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActivateBody {
-    /// For some connections only, until it is activated without this or rolled back.
+    /// For some connections only, until it is activated without this or rolled back; or only to be compared.
     canary: Option<CanaryBody>,
-    /// Whatever is found, and also where it was taken back before.
+    /// Whatever is found, and also where it was taken back before. Then connections are not checked first.
     #[serde(default)]
     force: bool,
 }
@@ -46,8 +46,13 @@ pub struct ActivateBody {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "CanaryBody")]
 struct CanaryBody {
-    /// Keys of connections.
-    connections: Vec<String>,
+    /// Keys of connections. With `shadow` they may be left out: then all that it would serve.
+    #[serde(default)]
+    connections: Option<Vec<String>>,
+    /// The version serves nobody: it reads these connections once, in dry runs, and what it finds that the version which
+    /// serves does not is told as findings of the step `shadow`. Nothing changes in the inventory.
+    #[serde(default)]
+    shadow: bool,
 }
 
 /// Grants a version the permissions that it waits for.
@@ -73,11 +78,13 @@ pub(in crate::api) async fn activate(
     Body(body): Body<ActivateBody>,
 ) -> Result<Response, ApiError> {
     let revision = revision.ok_or_else(revision_required)?;
+    let shadow = body.canary.as_ref().is_some_and(|canary| canary.shadow);
     let canary = match body.canary {
-        Some(canary) => Some(chosen(&state, &name, canary).await?),
+        Some(CanaryBody { connections: None, shadow: true }) => None,
+        Some(canary) => Some(chosen(&state, &name, canary.connections.unwrap_or_default()).await?),
         None => None,
     };
-    let asked = Asked { version, canary, forced: body.force, by: caller.actor() };
+    let asked = Asked { version, canary, shadow, forced: body.force, by: Some(caller.actor()) };
     state.registry.activate(&name, asked, revision).await.map_err(refused)?;
     let mut response = detail(&state, &name).await?;
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -85,13 +92,13 @@ pub(in crate::api) async fn activate(
 }
 
 /// The connections of a canary, which must be ones that the connector serves.
-async fn chosen(state: &ApiState, name: &str, canary: CanaryBody) -> Result<BTreeSet<ConnectionId>, ApiError> {
+async fn chosen(state: &ApiState, name: &str, keys: Vec<String>) -> Result<BTreeSet<ConnectionId>, ApiError> {
     let (connector, _) = super::find(state, name).await?;
-    if canary.connections.is_empty() {
+    if keys.is_empty() {
         return Err(ApiError::bad_request("invalid-body", "at canary.connections: name at least one connection"));
     }
     let mut found = BTreeSet::new();
-    for key in canary.connections {
+    for key in keys {
         let known = match key.parse::<ConnectionKey>() {
             Ok(key) => state.db.connection_by_key(&Sight::All, &key).await?,
             Err(_) => None,

@@ -9,10 +9,11 @@ use super::Connections;
 use crate::{
     api::ApiState,
     connector::health::Snapshot,
-    db::connectors::WithVersions,
+    db::connectors::{Read, WithVersions},
     model::{
         connector::{Finding, Gave, Installed, Origin, RolledBack, Rollout, Version},
-        id::ConnectionId,
+        id::{ConnectionId, JobId},
+        job::{Job, JobState},
         name::{ConnectionKey, Technology},
     },
 };
@@ -64,12 +65,15 @@ struct RolloutJson {
     /// For these connections only; null: for all.
     #[schemars(with = "Option<Vec<String>>")]
     canary: Option<Vec<ConnectionKey>>,
+    /// Whether it is only compared and serves nobody.
+    shadow: bool,
     /// Whether findings do not stand in the way.
     forced: bool,
-    /// What is done next (`compatibility`, `check`, `promote`), or how it ended: `done`, `blocked`, `ended`.
+    /// What is done next (`compatibility`, `check`, then `shadow` or `promote`), or how it ended: `done`, `blocked`, `ended`.
     step: &'static str,
     findings: Vec<FindingJson>,
-    by: String,
+    /// Null: the host.
+    by: Option<String>,
     #[schemars(with = "String")]
     at: Timestamp,
 }
@@ -83,6 +87,9 @@ struct FindingJson {
     connection: Option<ConnectionKey>,
     /// Whether it stands in the way.
     blocks: bool,
+    /// The dry run that found it: `GET /jobs/{id}/changes` lists what.
+    #[schemars(with = "Option<String>")]
+    job_id: Option<JobId>,
     message: String,
 }
 
@@ -95,6 +102,24 @@ pub struct ConnectorDetail {
     connector: ConnectorJson,
     /// The newest first.
     versions: Vec<VersionJson>,
+    /// Of the last activation, where it only compares: the dry runs that it asked for.
+    reads: Vec<ReadJson>,
+}
+
+/// A dry run that one version of a connector carries out, to be compared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(rename = "ConnectorRead")]
+struct ReadJson {
+    #[schemars(with = "String")]
+    connection: ConnectionKey,
+    /// The version that carries it out.
+    version: String,
+    #[schemars(with = "String")]
+    job_id: JobId,
+    /// As the job's.
+    #[schemars(with = "String")]
+    state: JobState,
 }
 
 /// A version of a connector.
@@ -122,6 +147,10 @@ pub(super) struct VersionJson {
     health: Option<HealthJson>,
     /// SHA-256 of the schema of its configuration.
     config_schema_digest: String,
+    /// The version of the contract that it was built against; null where it was installed by a host that did not look.
+    wit_version: Option<String>,
+    /// The version of the SDK that it was built with; null also where it was built without.
+    sdk_version: Option<String>,
     /// Keys of connections that pin it.
     #[schemars(with = "Vec<String>")]
     pinned_by: Vec<ConnectionKey>,
@@ -200,10 +229,11 @@ impl RolloutJson {
         Self {
             version: rollout.version.clone(),
             canary: rollout.canary.as_ref().map(|chosen| keys(chosen.iter(), connections)),
+            shadow: rollout.shadow,
             forced: rollout.forced,
             step: rollout.step.as_str(),
             findings: rollout.findings.iter().map(FindingJson::from).collect(),
-            by: rollout.by.name.clone(),
+            by: rollout.by.as_ref().map(|by| by.name.clone()),
             at: rollout.at,
         }
     }
@@ -211,15 +241,28 @@ impl RolloutJson {
 
 impl From<&Finding> for FindingJson {
     fn from(finding: &Finding) -> Self {
-        let Finding { step, connection, blocks, message } = finding;
-        Self { step: step.as_str(), connection: connection.clone(), blocks: *blocks, message: message.clone() }
+        let Finding { step, connection, blocks, job, message } = finding.clone();
+        Self { step: step.as_str(), connection, blocks, job_id: job, message }
     }
 }
 
 impl ConnectorDetail {
-    pub(super) fn new(state: &ApiState, found: &WithVersions, connections: &Connections) -> Self {
+    pub(super) fn new(
+        state: &ApiState,
+        found: &WithVersions,
+        connections: &Connections,
+        reads: Vec<(Read, Job)>,
+    ) -> Self {
         let versions = found.1.iter().map(|version| VersionJson::new(state, &found.0, version, connections));
-        Self { connector: ConnectorJson::new(state, found, connections), versions: versions.collect() }
+        let reads = reads.into_iter().filter_map(|(read, job)| {
+            let (connection, _) = connections.get(&job.connection)?;
+            Some(ReadJson { connection: connection.clone(), version: read.version, job_id: job.id, state: job.state })
+        });
+        Self {
+            connector: ConnectorJson::new(state, found, connections),
+            versions: versions.collect(),
+            reads: reads.collect(),
+        }
     }
 }
 
@@ -248,6 +291,8 @@ impl VersionJson {
             permissions: version.permissions.iter().map(permission).collect(),
             health: state.registry.loaded(&version.digest).map(|loaded| HealthJson::new(&loaded.health(), connections)),
             config_schema_digest: version.schema_digest.clone(),
+            wit_version: version.built.contract.clone(),
+            sdk_version: version.built.sdk.clone(),
             pinned_by: pinned_by.map(|(_, (key, _))| key.clone()).collect(),
             installed_by: version.by.as_ref().map(|by| by.name.clone()),
             installed_at: version.at,

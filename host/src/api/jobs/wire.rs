@@ -30,7 +30,7 @@ pub struct JobJson {
     bulk_id: BulkId,
     /// `objectSync`; `settingsChange` or `objectSyncGroup`, which stand for other jobs of their bulk and end with them.
     job_type: &'static str,
-    /// `request`, `registration`, `settings` or `schedule`.
+    /// `request`, `registration`, `settings`, `schedule`, or `comparison` of a version of the connector.
     trigger: &'static str,
     /// The job that stands for this one and others.
     #[schemars(with = "Option<String>")]

@@ -72,6 +72,7 @@ fn why(trigger: Trigger) -> &'static str {
         Trigger::Registration => "the connection was registered",
         Trigger::Settings => "settings were changed",
         Trigger::Schedule => "it was time",
+        Trigger::Comparison => "a version of its connector is compared",
     }
 }
 

@@ -9,10 +9,11 @@ use crate::{
     db::{
         Db,
         connections::{ConnectionError, ConnectionUpdate, NewConnection},
+        connectors::Brought,
     },
     model::{
         connection::{Actor, Address, Connection, ConnectionOptions},
-        connector::{Origin, Version},
+        connector::{Built, Origin, Version},
         id::PrincipalId,
         settings::SettingsChange,
     },
@@ -75,13 +76,18 @@ async fn in_two_versions(db: &Db) {
             schema_digest: String::new(),
             description_digest: String::new(),
             permissions: Vec::new(),
+            built: Built::default(),
             by: None,
             at: Timestamp::UNIX_EPOCH,
             taken_back: None,
         };
         let technology = "Sample".parse().expect("technology");
         db.install_version(technology, version, Timestamp::UNIX_EPOCH).await.expect("installed");
-        assert!(db.promote_bundled("sample", number, Vec::new(), Timestamp::UNIX_EPOCH).await.expect("promoted"));
+        if db.bring("sample", number, Timestamp::UNIX_EPOCH).await.expect("brought") == Brought::Begun {
+            let revision = db.connector("sample").await.expect("read").expect("there").0.revision;
+            let promoted = db.promote("sample", revision, None, Vec::new(), Timestamp::UNIX_EPOCH).await;
+            assert!(promoted.expect("promoted"));
+        }
     }
 }
 

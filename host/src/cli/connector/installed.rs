@@ -70,7 +70,13 @@ pub(in crate::cli) struct ActivateArgs {
     /// For these connections only
     #[arg(long, value_name = "KEY", num_args = 1..)]
     canary: Vec<String>,
-    /// Whatever is found, and also where it was taken back before
+    /// Serve nobody: read once with it, and tell what it finds that the active version does not
+    #[arg(long, conflicts_with = "canary")]
+    shadow: bool,
+    /// With --shadow: these connections only
+    #[arg(long, value_name = "KEY", num_args = 1.., requires = "shadow")]
+    connection: Vec<String>,
+    /// Whatever is found, and also where it was taken back before; connections are not checked first
     #[arg(long)]
     force: bool,
     /// Wait for the end
@@ -101,10 +107,13 @@ pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Activate(args) => {
-            let how = json!({
-                "canary": (!args.canary.is_empty()).then(|| json!({ "connections": args.canary })),
-                "force": args.force
-            });
+            let canary = if args.shadow {
+                let chosen = (!args.connection.is_empty()).then_some(&args.connection);
+                json!({ "shadow": true, "connections": chosen })
+            } else {
+                json!((!args.canary.is_empty()).then(|| json!({ "connections": args.canary })))
+            };
+            let how = json!({ "canary": canary, "force": args.force });
             activate(&api, &args.name, &args.version, &how, args.wait, args.output).await
         }
         Command::Rollback { name } => {
@@ -236,9 +245,18 @@ fn told(installed: &Value, approved: bool) -> String {
 /// How an activation stands.
 fn progress(name: &str, connector: &Value) -> String {
     let rollout = &connector["rollout"];
-    let mut lines = vec![format!("{name} {}: {}", text(rollout, "version"), text(rollout, "step"))];
+    let step = told_step(rollout);
+    let mut lines = vec![format!("{name} {}: {step}", text(rollout, "version"))];
     lines.extend(findings(rollout));
     lines.iter().map(|line| table::shown(line) + "\n").collect()
+}
+
+/// What is done next, or how it ended.
+fn told_step(rollout: &Value) -> &str {
+    match text(rollout, "step") {
+        "done" if rollout["shadow"] == true => "compared",
+        step => step,
+    }
 }
 
 fn findings(rollout: &Value) -> impl Iterator<Item = String> + '_ {
@@ -258,7 +276,7 @@ fn lines(all: &Value) -> String {
             None => "-".to_owned(),
         };
         let rollout = match connector["rollout"]["step"].as_str() {
-            Some(step) => format!("{} {step}", text(&connector["rollout"], "version")),
+            Some(_) => format!("{} {}", text(&connector["rollout"], "version"), told_step(&connector["rollout"])),
             None => "-".to_owned(),
         };
         let active = connector["version"].as_str().unwrap_or("none");

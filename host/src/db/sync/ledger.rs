@@ -13,7 +13,7 @@ use redb::ReadableTable as _;
 use super::{
     super::{
         changes::Noted,
-        connections,
+        connections, connectors,
         counters::Pending,
         dry,
         fault::{Fault, Stop},
@@ -86,6 +86,8 @@ pub(super) struct Ledger<'a, 't> {
     pub(super) job: JobRow,
     /// Whether the inventory stays as it is (`inventory.rs`).
     pub(super) dry: bool,
+    /// Whether columns are read anew whatever their fingerprint says.
+    pub(super) reads_all: bool,
     pub(super) task: Task,
     pub(super) target: Target,
     /// The top-level name that is never listed (F40).
@@ -131,6 +133,7 @@ impl<'a, 't> Ledger<'a, 't> {
         let commit = rows.meta.get("commit")?.map_or(0, |row| row.value());
         let sequence = u64::try_from(commit + 1).map_err(|_| Fault::Broken("the commit sequence is out of range"))?;
         let dry = dry::is_dry(rows, job_id)?;
+        let reads_all = connectors::is_shadow(rows, job_id)?;
         Ok(Some(Self {
             target: target(&chain)?,
             host_managed: connection.host_managed,
@@ -155,6 +158,7 @@ impl<'a, 't> Ledger<'a, 't> {
             job_id,
             job,
             dry,
+            reads_all,
             task,
         }))
     }

@@ -82,7 +82,8 @@ impl Ledger<'_, '_> {
             self.job.counts.skipped += 1;
             return Ok(());
         }
-        let want_columns = self.target.leaf.is_none() && listed_at.is_none() && (force || effective.new_children);
+        let is_new = listed_at.is_none() || self.reads_all;
+        let want_columns = self.target.leaf.is_none() && is_new && (force || effective.new_children);
         self.add_task(Work::Read { partition, want_columns, second_look: false })
     }
 

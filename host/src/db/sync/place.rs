@@ -18,6 +18,7 @@ use crate::model::{
         identify,
     },
     id::ObjectId,
+    job::Work,
     object::{Facts, Kind, RemoteStatus},
     page::ScannedObject,
     path::{MAX_LEVEL, RemotePath},
@@ -301,11 +302,13 @@ impl Ledger<'_, '_> {
         self.refresh_facts(&mut held, scanned.facts, recreated)?;
         let may_want = kind == Kind::TableLike && scanned.columns.is_none() && !is_left_out;
         let wanted = may_want && self.wants_columns(container, id)?;
+        // A second look asks nothing anew that the first one has read.
+        let is_second = matches!(self.task.work, Work::Read { second_look: true, .. });
         let case = ColumnsCase {
             kind,
             delivered: scanned.columns.is_some(),
             wanted,
-            known: held.row.columns_known,
+            known: held.row.columns_known && (!self.reads_all || is_second),
             stored: held.row.fingerprint.as_deref(),
             fingerprint: scanned.fingerprint.as_deref(),
             recent: wanted && scanned.fingerprint.is_none() && self.is_recent(id)?,

@@ -8,20 +8,20 @@ use super::{
     super::{
         Db,
         connections::{ConnectionError, ConnectionUpdate},
-        connectors::{Asked, Back, Cause, ConnectorError, Restore},
+        connectors::{Asked, Back, Brought, Cause, ConnectorError, Restore},
     },
     World, actor, enabled, later, new_connection, start, update_of,
 };
 use crate::model::{
     connection::Sealed,
-    connector::{Gave, Origin, Step, Version},
+    connector::{Built, Gave, Origin, Step, Version},
     id::ConnectionId,
     sight::Sight,
 };
 
-const NAME: &str = "ferry";
+pub(super) const NAME: &str = "ferry";
 
-fn version(number: &str, digest: &str, origin: Origin) -> Version {
+pub(super) fn version(number: &str, digest: &str, origin: Origin) -> Version {
     Version {
         connector: NAME.into(),
         version: number.into(),
@@ -36,15 +36,16 @@ fn version(number: &str, digest: &str, origin: Origin) -> Version {
         permissions: vec!["send GET".into()],
         at: start(),
         taken_back: None,
+        built: Built::default(),
     }
 }
 
-async fn install(db: &Db, found: Version) -> Result<bool, ConnectorError> {
+pub(super) async fn install(db: &Db, found: Version) -> Result<bool, ConnectorError> {
     let technology = "Harbour".parse().expect("technology");
     db.install_version(technology, found, start()).await.map(|done| done.is_new)
 }
 
-async fn revision(db: &Db) -> u64 {
+pub(super) async fn revision(db: &Db) -> u64 {
     db.connector(NAME).await.expect("read").expect("there").0.revision
 }
 
@@ -54,7 +55,7 @@ async fn active(db: &Db) -> String {
 }
 
 fn asked(version: &str) -> Asked {
-    Asked { version: version.into(), canary: None, forced: false, by: actor() }
+    Asked { version: version.into(), canary: None, shadow: false, forced: false, by: Some(actor()) }
 }
 
 /// Begins and ends a change of version.
@@ -115,10 +116,16 @@ async fn what_the_host_brings_replaces_only_what_the_host_chose() {
     let db = &world.db;
     let bring = async |number: &str, digest: &str| {
         install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
-        db.promote_bundled(NAME, number, Vec::new(), start()).await.expect("asked")
+        let brought = db.bring(NAME, number, start()).await.expect("asked");
+        if brought == Brought::Begun {
+            assert_ne!(active(db).await, number, "first what it would serve is tried");
+            assert!(db.promote(NAME, revision(db).await, None, Vec::new(), start()).await.expect("promoted"));
+        }
+        brought
     };
-    assert!(bring("1.0.0", "one").await);
-    assert!(bring("1.1.0", "two").await && !bring("1.0.5", "older").await);
+    assert_eq!(bring("1.0.0", "one").await, Brought::Active);
+    assert_eq!(bring("1.1.0", "two").await, Brought::Begun);
+    assert_eq!(bring("1.0.5", "older").await, Brought::Nothing);
     assert!(!install(db, version("1.1.0", "two", Origin::Bundled)).await.expect("known"));
     // Another build of the same version takes its place; an upload never does.
     assert!(install(db, version("1.1.0", "two again", Origin::Bundled)).await.expect("rebuilt"));
@@ -127,12 +134,12 @@ async fn what_the_host_brings_replaces_only_what_the_host_chose() {
     // What turned bad does not come back by a restart.
     let bad = Cause::Bad { version: "1.1.0".into(), why: "it fails".into() };
     db.roll_back(NAME, bad.clone(), Vec::new(), start()).await.expect("taken back");
-    assert!(!db.promote_bundled(NAME, "1.1.0", Vec::new(), start()).await.expect("asked"));
+    assert_eq!(db.bring(NAME, "1.1.0", start()).await.expect("asked"), Brought::Nothing);
     assert!(matches!(db.roll_back(NAME, bad, Vec::new(), start()).await, Err(ConnectorError::NothingBefore)));
-    assert!(bring("1.2.0", "three").await);
+    assert_eq!(bring("1.2.0", "three").await, Brought::Begun);
     // What a person chose stays.
     activate(db, "1.0.0").await;
-    assert!(!bring("1.3.0", "four").await);
+    assert_eq!(bring("1.3.0", "four").await, Brought::Nothing);
     assert_eq!(active(db).await, "1.0.0");
     assert_eq!(db.verify().await.expect("verify"), []);
 }
@@ -174,6 +181,48 @@ async fn activate_with(db: &Db, asked: Asked, restore: Vec<Restore>) -> Result<b
         connector => db.begin_rollout(NAME, asked, connector.revision, start()).await.expect("begun"),
     };
     db.promote(NAME, begun.revision, None, restore, start()).await
+}
+
+#[tokio::test]
+async fn a_start_leaves_what_a_person_is_about_to_do() {
+    let world = World::new("brought", enabled()).await;
+    let db = &world.db;
+    for (number, digest) in [("1.0.0", "one"), ("1.1.0", "two"), ("1.2.0", "three"), ("1.3.0", "four")] {
+        install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
+    }
+    let bring = async |number: &str| db.bring(NAME, number, start()).await.expect("asked");
+    assert_eq!(bring("1.0.0").await, Brought::Active);
+    let begun = db.begin_rollout(NAME, asked("1.1.0"), revision(db).await, start()).await.expect("begun").revision;
+    assert_eq!(bring("1.2.0").await, Brought::Nothing, "theirs goes on first");
+    db.roll_back(NAME, Cause::Person(actor(), Some(begun)), Vec::new(), start()).await.expect("ended");
+    assert_eq!((bring("1.2.0").await, bring("1.2.0").await), (Brought::Begun, Brought::Nothing), "its own goes on");
+    assert_eq!(bring("1.3.0").await, Brought::Begun, "a newer one takes its place");
+    assert!(!db.promote(NAME, begun + 2, None, Vec::new(), start()).await.expect("asked"));
+    db.roll_back(NAME, Cause::Person(actor(), None), Vec::new(), start()).await.expect("ended");
+    assert_eq!(bring("1.3.0").await, Brought::Nothing, "somebody ended it");
+    assert_eq!(active(db).await, "1.0.0");
+    assert_eq!(db.verify().await.expect("verify"), []);
+}
+
+#[tokio::test]
+async fn a_removal_is_seen_by_whoever_had_seen_the_version() {
+    let world = World::new("removal", enabled()).await;
+    let db = &world.db;
+    for (number, digest) in [("1.0.0", "one"), ("1.1.0", "two"), ("1.2.0", "three")] {
+        install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
+    }
+    db.bring(NAME, "1.0.0", start()).await.expect("active");
+    let begun = db.begin_rollout(NAME, asked("1.1.0"), revision(db).await, start()).await.expect("begun").revision;
+    db.remove_version(NAME, "1.2.0", actor(), start()).await.expect("removed");
+    install(db, version("1.2.0", "other bytes", Origin::Bundled)).await.expect("installed");
+    // The step that was under way is done again, and what it would have led to is not lost.
+    assert!(!db.note_step(NAME, begun, Step::Blocked, Vec::new(), start()).await.expect("asked"));
+    let (connector, _) = db.connector(NAME).await.expect("read").expect("there");
+    let carried = connector.under_way().expect("under way").revision;
+    assert!(db.note_step(NAME, carried, Step::Blocked, Vec::new(), start()).await.expect("noted"));
+    let stale = db.begin_rollout(NAME, asked("1.2.0"), begun, start()).await;
+    assert!(matches!(stale, Err(ConnectorError::Revision(_))), "{stale:?}");
+    assert_eq!(db.verify().await.expect("verify"), []);
 }
 
 #[tokio::test]

@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use redb::ReadableTable as _;
 
 use super::{
-    super::{connections, connectors::KeptRow, fault::Fault},
+    super::{
+        connections,
+        connectors::{KeptRow, ShadowRow},
+        fault::Fault,
+    },
     Check,
 };
 use crate::model::{
     connector::{AuditEntry, Installed, Version},
-    id::ConnectionId,
+    id::{ConnectionId, JobId},
 };
 
 impl Check<'_> {
@@ -28,6 +32,7 @@ impl Check<'_> {
         self.versions()?;
         self.pins(&of_technology)?;
         self.kept()?;
+        self.shadows()?;
         for row in self.rows.audit.iter()? {
             let (number, row) = row?;
             self.row::<AuditEntry>("audit", number.value(), row.value());
@@ -77,6 +82,18 @@ impl Check<'_> {
             let Some(connector) = setup.and_then(|(technology, _)| of_technology.get(&technology)) else { continue };
             let is_there = self.rows.connector_versions.get((connector.name.as_str(), version.value()))?.is_some();
             self.require(is_there, "pins", key, "the version is not installed");
+        }
+        Ok(())
+    }
+
+    /// Whoever carries a job out, the job is there, and a dry run.
+    fn shadows(&mut self) -> Result<(), Fault> {
+        for row in self.rows.shadows.iter()? {
+            let (job, row) = row?;
+            let key = JobId::from_u128(job.value());
+            self.row::<ShadowRow>("shadows", key, row.value());
+            let is_there = self.rows.jobs.get(job.value())?.is_some() && self.rows.dry_runs.get(job.value())?.is_some();
+            self.require(is_there, "shadows", key, "the job is not there, or no dry run");
         }
         Ok(())
     }

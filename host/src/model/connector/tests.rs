@@ -17,15 +17,21 @@ fn tally(failures: u32, operations: u32) -> Tally {
     Tally { operations, failures }
 }
 
+fn somebody() -> Actor {
+    Actor { id: PrincipalId::generate(), name: "somebody".into(), email: None }
+}
+
 fn rollout(version: &str) -> Rollout {
     Rollout {
         version: version.into(),
         canary: None,
+        shadow: false,
         forced: false,
         step: Step::Check,
         findings: Vec::new(),
-        by: Actor { id: PrincipalId::generate(), name: "somebody".into(), email: None },
+        by: Some(somebody()),
         at: at(0),
+        began: 1,
         revision: 1,
     }
 }
@@ -135,4 +141,58 @@ fn what_is_needed_is_not_removed() {
 fn versions_are_compared_as_such() {
     assert!(is_newer("0.10.0", "0.9.0") && is_newer("1.0.0", "1.0.0-rc.1"));
     assert!(!is_newer("1.0.0", "1.0.0") && !is_newer("0.9.0", "0.10.0") && !is_newer("new", "0.1.0"));
+}
+
+#[test]
+fn one_that_goes_on_whatever_is_found_leaves_out_what_could_only_delay_it() {
+    let at = |step, shadow, forced| Rollout { step, shadow, forced, ..rollout("1.1.0") }.next();
+    for (step, shadow, forced, next) in [
+        (Step::Compatibility, false, false, Step::Check),
+        (Step::Check, false, false, Step::Promote),
+        (Step::Compatibility, false, true, Step::Promote),
+        (Step::Check, true, false, Step::Shadow),
+        (Step::Compatibility, true, true, Step::Shadow),
+        (Step::Shadow, true, false, Step::Done),
+        (Step::Blocked, false, false, Step::Blocked),
+    ] {
+        assert_eq!(at(step, shadow, forced), next, "{step:?}, compared: {shadow}, forced: {forced}");
+    }
+}
+
+#[test]
+fn what_is_removed_is_not_what_somebody_saw_and_a_change_under_way_goes_on() {
+    let mut connector = installed(&["1.0.0", "1.1.0", "1.2.0"]);
+    let before = connector.revision;
+    connector.rollout = Some(Rollout { revision: before, began: before, ..rollout("1.3.0") });
+    connector.forget("1.0.0");
+    assert_eq!((connector.previous.as_slice(), connector.revision), (&["1.1.0".to_owned()][..], before + 1));
+    let under_way = connector.under_way().expect("under way");
+    assert_eq!((under_way.revision, under_way.began), (before + 1, before));
+    connector.end_rollout(Step::Ended);
+    connector.forget("1.1.0");
+    assert_eq!((connector.revision, connector.rollout.expect("ended").revision), (before + 2, before + 1));
+}
+
+#[test]
+fn what_comes_with_the_host_leaves_to_people_what_is_theirs() {
+    let mut connector = installed(&["1.0.0"]);
+    assert!(connector.takes("1.1.0") && !connector.takes("1.0.0") && !connector.takes("0.9.0"));
+    let own = |step| Some(Rollout { by: None, step, ..rollout("1.1.0") });
+    for (step, takes) in [(Step::Check, false), (Step::Ended, false), (Step::Blocked, true), (Step::Done, true)] {
+        connector.rollout = own(step);
+        assert_eq!(connector.takes("1.1.0"), takes, "its own, {step:?}");
+        assert!(connector.takes("1.2.0"), "a newer one, over its own, {step:?}");
+    }
+    connector.rollout = Some(rollout("1.0.1"));
+    assert!(!connector.takes("1.1.0"), "somebody is about to activate another one");
+    connector.rollout = None;
+    connector.canary = Some(Canary { version: "1.0.1".into(), connections: [ConnectionId::generate()].into() });
+    assert!(!connector.takes("1.1.0"), "somebody tries another one out");
+    connector.canary = None;
+    connector.promote("1.0.1", Some(somebody()), None, at(1));
+    assert!(!connector.takes("1.1.0"), "somebody chose");
+    let mut first = installed(&[]);
+    assert!(first.takes("1.0.0"));
+    first.rollout = Some(rollout("1.0.1"));
+    assert!(!first.takes("1.0.0"), "somebody is about to activate the first one");
 }

@@ -148,7 +148,11 @@ fn activation(known: &Known, version: &Version, visitor: &Visitor) -> Markup {
             @if !pinned.is_empty() {
                 p.hint { (format::counted(pinned.len() as u64, "connection", "connections")) " pinned to a version: not touched." }
             }
-            label.check { input type="checkbox" name="force" value="1"; " Whatever is found, also where something would not work any more"
+            @if !free.is_empty() {
+                label.check { input type="checkbox" name="how" value="compare"; " Only compare: reads with it, serves nobody" }
+                p.hint { "Each connection is read once with it, in a dry run, columns too. What it finds that the active version does not is told here; the inventory stays as it is." }
+            }
+            label.check { input type="checkbox" name="force" value="1"; " Whatever is found, also where something would not work any more: connections are not tried first"
                 @if version.taken_back.is_some() { ", and although it was taken back" } }
             div.bar {
                 button.primary type="submit" { "Activate" }
@@ -182,7 +186,8 @@ fn going_back(known: &Known, visitor: &Visitor) -> Markup {
             (frame::token(visitor))
             input type="hidden" name="revision" value=(it.revision);
             @if let Some(rollout) = it.under_way() {
-                p { "The activation of " (text::name(&rollout.version)) " is ended. What serves now goes on." }
+                p { @if rollout.shadow { "The comparison of " } @else { "The activation of " }
+                    (text::name(&rollout.version)) " is ended. What serves now goes on." }
             } @else if let Some(canary) = &it.canary {
                 p { (format::counted(canary.connections.len() as u64, "connection", "connections")) " that "
                     @if canary.connections.len() == 1 { "tries" } @else { "try" } " out " (text::name(&canary.version))

@@ -42,13 +42,14 @@ pub(in crate::api::ui) async fn activate(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     only_for(&posted.visitor)?;
+    let shadow = posted.field("how") == "compare";
     let canary = match posted.field("scope") {
         "all" => None,
         "some" => Some(chosen(&state, &name, &posted).await?),
         _ => return Err(not_whole()),
     };
     let forced = posted.field("force") == "1";
-    let asked = Asked { version, canary, forced, by: posted.visitor.caller.actor() };
+    let asked = Asked { version, canary, shadow, forced, by: Some(posted.visitor.caller.actor()) };
     state.registry.activate(&name, asked, revision(&posted)?).await.map_err(refused)?;
     Ok(Redirect::to(&links::connector(&name)).into_response())
 }

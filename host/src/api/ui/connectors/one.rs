@@ -21,7 +21,11 @@ use super::{
 };
 use crate::{
     api::{ApiState, error::ApiError},
-    model::connector::{AuditEntry, Finding, Installed, Rollout, Step},
+    db::connectors::Read,
+    model::{
+        connector::{AuditEntry, Finding, Installed, Rollout, Step},
+        job::Job,
+    },
 };
 
 /// Lines of what was done.
@@ -30,9 +34,10 @@ const DONE: usize = 20;
 /// Seconds until the page looks again while an activation is under way.
 const AGAIN: &str = "2";
 
-/// The steps of an activation, in order.
+/// The steps of an activation, in order; the last one is another where it is only compared.
 const STEPS: [(Step, &str); 3] =
     [(Step::Compatibility, "Configurations fit"), (Step::Check, "Connections work"), (Step::Promote, "It takes over")];
+const COMPARED: (Step, &str) = (Step::Shadow, "It reads, and that is compared");
 
 /// The page.
 pub(in crate::api::ui) async fn show(
@@ -45,7 +50,11 @@ pub(in crate::api::ui) async fn show(
     let known = find(&state, &name).await?;
     let done = state.db.audit(Some(&Installed::subject(&name)), None, DONE).await?;
     let done: Vec<_> = done.entries.into_iter().map(|(_, entry)| entry).collect();
-    let main = view(&known, &done, &ListQuery::of(&uri), state.clock.now());
+    let reads = match &known.installed.rollout {
+        Some(rollout) if rollout.shadow => state.db.shadow_reads(&name, rollout.began).await?,
+        _ => Vec::new(),
+    };
+    let main = view(&known, &reads, &done, &ListQuery::of(&uri), state.clock.now());
     let running = state.db.unfinished_jobs(visitor.caller.sight()).await?.len();
     let title = text::plain(known.title());
     let frame = Frame { title: &title, section: Section::Connectors, visitor: &visitor, running, beside: None };
@@ -56,7 +65,7 @@ pub(in crate::api::ui) async fn show(
     Ok(response)
 }
 
-fn view(known: &Known, done: &[AuditEntry], query: &ListQuery, now: Timestamp) -> Markup {
+fn view(known: &Known, reads: &[(Read, Job)], done: &[AuditEntry], query: &ListQuery, now: Timestamp) -> Markup {
     let it = &known.installed;
     html! {
         nav.crumbs aria-label="Path" { ol { li { a href="/ui/connectors" { "Connectors" } } } }
@@ -69,7 +78,7 @@ fn view(known: &Known, done: &[AuditEntry], query: &ListQuery, now: Timestamp) -
             }
         }
         (told(known, query))
-        @if let Some(rollout) = &it.rollout { (activation(it, rollout, now)) }
+        @if let Some(rollout) = &it.rollout { (activation(known, rollout, reads, now)) }
         (facts(known, now))
         h2 { "Versions" }
         (version::table(known, now))
@@ -103,28 +112,39 @@ fn told(known: &Known, query: &ListQuery) -> Markup {
 }
 
 /// How the last activation goes or went.
-fn activation(it: &Installed, rollout: &Rollout, now: Timestamp) -> Markup {
+fn activation(known: &Known, rollout: &Rollout, reads: &[(Read, Job)], now: Timestamp) -> Markup {
+    let it = &known.installed;
     let to_whom = rollout.canary.as_ref().map(|chosen| chosen.len() as u64);
     html! {
         @match rollout.step {
+            Step::Done if rollout.shadow => section.notice.(if rollout.findings.is_empty() { "good" } else { "warn" }) aria-label="Comparison" {
+                strong { "Version " (text::plain(&rollout.version)) " was compared and serves nobody" }
+                p.hint { "Asked for " (format::time(rollout.at, now)) ". "
+                    @if rollout.findings.is_empty() { "It reads what the inventory has, or what the active version reads as well." } }
+                (findings(&rollout.findings))
+                (read(known, reads))
+                div.bar { a.button href=(links::version(&it.name, &rollout.version, "activate")) data-dialog { "Activate…" } }
+            },
             Step::Done if rollout.findings.is_empty() => {},
             Step::Done => section.notice.warn aria-label="Activation" {
                 strong { "Version " (text::plain(&rollout.version)) " was activated; this was found on the way" }
                 (findings(&rollout.findings))
             },
-            Step::Ended => p.notice { "The activation of " (text::name(&rollout.version)) " was ended " (format::time(rollout.at, now)) "." },
+            Step::Ended => p.notice { @if rollout.shadow { "The comparison of " } @else { "The activation of " }  (text::name(&rollout.version)) " was ended " (format::time(rollout.at, now)) "." },
             Step::Blocked => section.notice.bad aria-label="Activation" {
-                strong { "Version " (text::plain(&rollout.version)) " was not activated" }
+                strong { "Version " (text::plain(&rollout.version)) @if rollout.shadow { " would not work" } @else { " was not activated" } }
                 p { "Something that works with what serves now would not work any more. Nothing has changed." }
                 (findings(&rollout.findings))
+                (read(known, reads))
                 div.bar { a.button href=(links::version(&it.name, &rollout.version, "activate")) data-dialog { "Try again…" } }
             },
             _ => section.notice aria-label="Activation" aria-busy="true" {
-                strong { "Activating version " (text::plain(&rollout.version)) }
+                strong { @if rollout.shadow { "Comparing version " } @else { "Activating version " } (text::plain(&rollout.version)) }
                 @if let Some(n) = to_whom { " for " (format::counted(n, "connection", "connections")) }
-                p.hint { "Asked for by " (text::name(&rollout.by.name)) " " (format::time(rollout.at, now)) ". Syncs go on meanwhile." }
+                p.hint { @match &rollout.by { Some(by) => { "Asked for by " (text::name(&by.name)) } None => "The host brought it" } " " (format::time(rollout.at, now)) ". Syncs go on meanwhile." }
                 (steps(rollout))
                 (findings(&rollout.findings))
+                (read(known, reads))
                 div.bar { a.button href=(links::roll_back(&it.name)) data-dialog { "Stop…" } }
             },
         }
@@ -132,14 +152,32 @@ fn activation(it: &Installed, rollout: &Rollout, now: Timestamp) -> Markup {
 }
 
 fn steps(rollout: &Rollout) -> Markup {
-    let at = STEPS.iter().position(|(step, _)| *step == rollout.step).unwrap_or(0);
+    let [first, second, last] = STEPS;
+    let steps = [first, second, if rollout.shadow { COMPARED } else { last }];
+    let at = steps.iter().position(|(step, _)| *step == rollout.step).unwrap_or(0);
     html! {
-        ol.steps { @for (n, (_, title)) in STEPS.iter().enumerate() {
+        ol.steps { @for (n, (_, title)) in steps.iter().enumerate() {
             li aria-current=[(n == at).then_some("step")] {
                 span aria-hidden="true" { @if n < at { "✓ " } @else if n == at { "● " } @else { "○ " } }
                 (title)
             }
         } }
+    }
+}
+
+/// The dry runs of a comparison.
+fn read(known: &Known, reads: &[(Read, Job)]) -> Markup {
+    html! {
+        @if !reads.is_empty() {
+            details { summary { (format::counted(reads.len() as u64, "read", "reads")) }
+                ul { @for (read, job) in reads { li {
+                    @let served = known.served.iter().find(|served| served.id == job.connection);
+                    a href=(links::job(job.id)) { (text::name(served.map_or("a connection", |served| served.key.as_str()))) }
+                    " with " (text::name(&read.version)) ": " (job.state.as_str())
+                    @if let Some(found) = job.found { ", " (format::counted(found, "difference", "differences")) }
+                } } }
+            }
+        }
     }
 }
 
@@ -153,6 +191,7 @@ fn findings(findings: &[Finding]) -> Markup {
                         strong { (text::name(key.as_str())) } ": "
                     }
                     (text::prose(&finding.message))
+                    @if let Some(job) = finding.job { " " a href=(links::job(job)) { "What it found" } }
                 }
             } }
         }
@@ -245,7 +284,7 @@ mod tests {
             subject: "connectors/shelf".into(),
             message: "installed <shelf> 2.0.0".into(),
         };
-        view(known, &[AuditEntry { who: None, ..done.clone() }, done], &ListQuery::default(), pages::now())
+        view(known, &[], &[AuditEntry { who: None, ..done.clone() }, done], &ListQuery::default(), pages::now())
             .into_string()
     }
 

@@ -8,7 +8,7 @@ use crate::{
     db::connectors::WithVersions,
     model::{
         connection::Actor,
-        connector::{Active, Finding, Installed, Origin, Rollout, Step, Version},
+        connector::{Active, Built, Finding, Installed, Origin, Rollout, Step, Version},
         id::{ConnectionId, PrincipalId},
         signature::PublicKey,
     },
@@ -33,6 +33,7 @@ fn version(number: &str, permissions: &[&str], signature: &str) -> Version {
         by: Some(actor()),
         at: sample::now(),
         taken_back: None,
+        built: Built { contract: Some("0.1.0".into()), sdk: Some("0.1.<0>".into()) },
     }
 }
 
@@ -72,16 +73,19 @@ pub(in crate::api::ui) fn rollout(step: Step) -> Rollout {
     Rollout {
         version: "2.0.0".into(),
         canary: None,
+        shadow: false,
         forced: false,
         step,
         findings: vec![Finding {
             step: Step::Check,
             connection: Some("My <Lake>".parse().expect("key")),
             blocks: true,
+            job: None,
             message: "it worked, and would not any more".into(),
         }],
-        by: actor(),
+        by: Some(actor()),
         at: sample::now(),
+        began: 3,
         revision: 3,
     }
 }
