@@ -7,6 +7,7 @@ mod compile;
 mod connector_pages;
 mod connectors;
 mod databricks;
+mod desk;
 mod dry_run;
 mod egress;
 mod filters;
