@@ -27,3 +27,4 @@ mod swap;
 mod swaps;
 mod sync;
 mod tidy;
+mod upload;
