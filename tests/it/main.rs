@@ -6,6 +6,7 @@ mod cli;
 mod compile;
 mod connector_pages;
 mod connectors;
+mod consent;
 mod databricks;
 mod desk;
 mod dry_run;
