@@ -5,6 +5,7 @@ mod attempts;
 mod rebinding;
 mod upstream;
 
+use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 use wharfinger::{
     connector::{Connector, Limits},
@@ -64,6 +65,19 @@ impl Attempt {
         };
         Ok(Outcome { guest, operator: lines.take() })
     }
+}
+
+/// What became of the attempt whose name begins like this: what the guest was told, and what the operator.
+pub(crate) async fn attempted(name: &str) -> anyhow::Result<(String, String)> {
+    let lines = Lines::default();
+    let _capture = lines.capture();
+    let (platform, forbidden) = (Platform::start().await?, Forbidden::start().await?);
+    let attempts = attempts::all(platform.addr, forbidden.port);
+    let attempt = attempts.iter().find(|attempt| attempt.name.starts_with(name));
+    let attempt = attempt.with_context(|| format!("there is no attempt `{name}`"))?;
+    let outcome = attempt.make(&connector().await?, "send", &lines).await?;
+    ensure!(forbidden.accepted() == 0, "somebody came to a place that is not allowed");
+    Ok((outcome.guest, outcome.operator))
 }
 
 /// The platform's address and no other.

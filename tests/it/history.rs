@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, process::Command};
 use anyhow::Context;
 use serde_json::{Value, json};
 use wharfinger_simulators::unity_catalog::{Change, NewColumn, Options, Shape, UnityCatalog, generate::Names, path};
-use wharfinger_tests::{Client, TestHost, host::TempDir};
+use wharfinger_tests::{Client, TestHost, host::TempDir, inventory::first};
 
 use crate::process::Process;
 
@@ -41,14 +41,6 @@ fn lines(changes: &[Value]) -> Vec<String> {
     changes.iter().map(|c| format!("{} {}", c["kind"].as_str().unwrap_or("?"), names(&c["objectPath"]))).collect()
 }
 
-fn first(platform: &UnityCatalog) -> (String, String, Vec<String>) {
-    platform.read(|metastore| {
-        let (catalog, inside) = metastore.catalogs.iter().next().expect("catalog");
-        let (schema, inside) = inside.schemas.iter().next().expect("schema");
-        (catalog.clone(), schema.clone(), inside.tables.keys().cloned().collect())
-    })
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_feed_is_what_the_platform_did_in_order() -> anyhow::Result<()> {
     let platform = platform(2, 2, 8, Names::Plain).await?;
@@ -61,7 +53,7 @@ async fn the_feed_is_what_the_platform_did_in_order() -> anyhow::Result<()> {
     assert_eq!(all[0]["by"]["name"], "Administrator", "who registered it");
     assert!(all[1..].iter().all(|c| c["jobId"] == job["id"]));
 
-    let (catalog, schema, tables) = first(&platform);
+    let (catalog, schema, tables) = platform.read(first);
     let at = |n: usize| path(&[&catalog, &schema, &tables[n]]);
     let here = |n: usize| format!("{catalog}/{schema}/{}", tables[n]);
     let column = platform.read(|m| m.table(&catalog, &schema, &tables[1]).expect("table").columns[0].name.clone());

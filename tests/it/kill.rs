@@ -22,11 +22,7 @@ use wharfinger_simulators::{
     random::Random,
     unity_catalog::{Options, Shape, UnityCatalog, generate::Names},
 };
-use wharfinger_tests::{
-    Client,
-    host::TempDir,
-    inventory::{differences, of_host, of_metastore, present, without_container_ids},
-};
+use wharfinger_tests::{Client, host::TempDir, inventory::equal};
 
 use self::ledger::Ledger;
 use crate::process::Process;
@@ -162,14 +158,5 @@ async fn finish(client: &Client, ledger: &Mutex<Ledger>) -> anyhow::Result<()> {
         let job = client.completed(answer.json["bulkId"].as_str().context("bulkId")?).await?;
         anyhow::ensure!(job["output"]["held"] == false, "the last sync is held: {job}");
     }
-    Ok(())
-}
-
-/// The inventory is what the platform has.
-async fn equal(db: &Db, key: &str, platform: &UnityCatalog) -> anyhow::Result<()> {
-    let expected = without_container_ids(platform.read(of_metastore));
-    let found = without_container_ids(present(of_host(db, key).await?));
-    let differences = differences(&expected, &found);
-    anyhow::ensure!(differences.is_empty(), "the inventory of {key} differs:\n{differences}");
     Ok(())
 }

@@ -1,50 +1,18 @@
 //! Keys, signatures and packing, by the executable.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::Value;
-use wharfinger::connector::{audit, bundled::BUNDLED};
-use wharfinger_tests::host::TempDir;
+use wharfinger::connector::audit;
 
-use crate::cli::executable;
+use crate::desk::{Desk, component};
 
-struct Desk(TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        let dir = TempDir::new().expect("dir");
-        fs::write(dir.path().join("shelf.wasm"), component()).expect("component");
-        Self(dir)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// Exit code, standard output, standard error.
-    async fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let output = executable().arg("connector").args(args).current_dir(self.0.path()).output().await.expect("ran");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim().to_owned();
-        (output.status.code().expect("code"), text(output.stdout), text(output.stderr))
-    }
-
-    async fn done(&self, args: &[&str]) -> String {
-        let (code, out, err) = self.run(args).await;
-        assert_eq!(code, 0, "{args:?}: {err}");
-        out
-    }
-
-    /// What is said of a component where these keys are trusted.
-    async fn inspect(&self, file: &str, keys: &[&str]) -> Value {
-        let policy = format!("[connectors]\ntrusted_keys = {keys:?}\nunsigned = \"refuse\"\n");
-        fs::write(self.file("host.toml"), policy).expect("written");
-        let said = self.done(&["inspect", file, "--config", "host.toml", "--json"]).await;
-        serde_json::from_str(&said).expect("JSON")
-    }
-}
-
-fn component() -> &'static [u8] {
-    BUNDLED.first().expect("a bundled connector").1
+/// What is said of a component where these keys are trusted.
+async fn inspect(desk: &Desk, file: &str, keys: &[&str]) -> Value {
+    let policy = format!("[connectors]\ntrusted_keys = {keys:?}\nunsigned = \"refuse\"\n");
+    fs::write(desk.file("host.toml"), policy).expect("written");
+    let said = desk.done(&["inspect", file, "--config", "host.toml", "--json"]).await;
+    serde_json::from_str(&said).expect("JSON")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,8 +24,7 @@ async fn a_key_is_made_once_and_shown_to_its_owner_only() {
     assert_eq!(fs::metadata(&file).expect("key").permissions().mode() & 0o777, 0o600);
     let before = fs::read_to_string(&file).expect("key");
     assert!(before.starts_with("-----BEGIN PRIVATE KEY-----"));
-    let (code, _, err) = desk.run(&["keygen"]).await;
-    assert!(code == 1 && err.contains("is there already"), "{code} {err}");
+    desk.fails(&["keygen"], 1, "is there already").await;
     assert_eq!(fs::read_to_string(&file).expect("key"), before);
     assert_ne!(desk.done(&["keygen", "-o", "other.key"]).await, public);
 }
@@ -66,29 +33,27 @@ async fn a_key_is_made_once_and_shown_to_its_owner_only() {
 async fn a_component_is_signed_by_several_and_told_apart_by_whom_one_trusts() {
     let desk = Desk::new();
     let (first, second) = (desk.done(&["keygen", "-o", "1.key"]).await, desk.done(&["keygen", "-o", "2.key"]).await);
-    let unsigned = desk.inspect("shelf.wasm", &[&first]).await;
+    let unsigned = inspect(&desk, "shelf.wasm", &[&first]).await;
     assert_eq!(unsigned["signature"]["state"], "unsigned");
     assert!(unsigned["signature"]["refused"].as_str().is_some_and(|why| why.contains("not signed")), "{unsigned}");
     desk.done(&["sign", "shelf.wasm", "--key", "1.key", "-o", "signed.wasm"]).await;
     assert!(fs::read(desk.file("shelf.wasm")).expect("component") == component());
     desk.done(&["sign", "signed.wasm", "--key", "2.key"]).await;
     for (keys, state) in [(vec![&*first], "trusted"), (vec![&second], "trusted"), (vec![], "untrusted")] {
-        let seen = desk.inspect("signed.wasm", &keys).await;
+        let seen = inspect(&desk, "signed.wasm", &keys).await;
         assert_eq!(seen["signature"]["state"], state, "{keys:?}");
         assert_eq!(seen["signature"]["refused"].is_null(), state == "trusted", "{seen}");
         assert_eq!(seen["signature"]["keys"].as_array().map(Vec::len), Some(2));
     }
-    let (code, _, err) = desk.run(&["sign", "signed.wasm", "--key", "1.key"]).await;
-    assert!(code == 1 && err.contains("already signed"), "{err}");
+    desk.fails(&["sign", "signed.wasm", "--key", "1.key"], 1, "already signed").await;
     // Changed after it was signed.
     let mut bytes = fs::read(desk.file("signed.wasm")).expect("signed");
     let at = bytes.windows(8).rposition(|part| part == b"producer").expect("a custom section with text");
     bytes[at] ^= 0x20;
     fs::write(desk.file("changed.wasm"), bytes).expect("written");
-    let changed = desk.inspect("changed.wasm", &[&first]).await;
+    let changed = inspect(&desk, "changed.wasm", &[&first]).await;
     assert_eq!(changed["signature"]["state"], "invalid", "{changed}");
-    let (code, _, err) = desk.run(&["sign", "shelf.wasm", "--key", "host.toml"]).await;
-    assert!(code == 1 && err.contains("no private key"), "{err}");
+    desk.fails(&["sign", "shelf.wasm", "--key", "host.toml"], 1, "no private key").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,12 +72,11 @@ async fn a_packed_component_is_smaller_signed_and_tried() {
     assert!(packed.len() < component().len() + 200, "{said}");
     assert!(!packed.windows(11).any(|part| part == b".debug_info"), "{said}");
     assert_eq!(audit::interfaces(&packed).expect("a component"), audit::interfaces(component()).expect("a component"));
-    assert_eq!(desk.inspect(name, &[&public]).await["signature"]["state"], "trusted");
+    assert_eq!(inspect(&desk, name, &[&public]).await["signature"]["state"], "trusted");
     // Packed again, it is as before, without the signature that nobody repeated.
     let said = desk.done(&["pack", name, "-o", "again.wasm"]).await;
     assert!(said.contains("not signed"), "{said}");
     assert_eq!(fs::read(desk.file("again.wasm")).expect("packed").len() + 120, packed.len());
     fs::write(desk.file("bad.wasm"), b"\0asm\x0d\0\x01\0").expect("written");
-    let (code, _, err) = desk.run(&["pack", "bad.wasm"]).await;
-    assert!(code == 1 && err.contains("does not export"), "{err}");
+    desk.fails(&["pack", "bad.wasm"], 1, "does not export").await;
 }

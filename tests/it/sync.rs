@@ -6,7 +6,7 @@ use wharfinger_simulators::{
 };
 use wharfinger_tests::{
     TestHost,
-    inventory::{differences, of_host, of_metastore, present, without_container_ids},
+    inventory::{differences, equal, first, of_host, of_metastore, without_container_ids},
     rows,
 };
 
@@ -14,10 +14,7 @@ const KEY: &str = "My Lake";
 
 /// The inventory holds what the platform has, and nothing of it is called missing.
 async fn assert_equal(host: &TestHost, platform: &UnityCatalog) -> anyhow::Result<()> {
-    let expected = without_container_ids(platform.read(of_metastore));
-    let found = without_container_ids(present(of_host(host.app().db(), KEY).await?));
-    let differences = differences(&expected, &found);
-    assert!(differences.is_empty(), "the inventory differs from the platform:\n{differences}");
+    equal(host.app().db(), KEY, platform).await?;
     let violations = host.app().db().verify().await?;
     assert!(violations.is_empty(), "{violations:?}");
     Ok(())
@@ -26,15 +23,6 @@ async fn assert_equal(host: &TestHost, platform: &UnityCatalog) -> anyhow::Resul
 async fn platform(catalogs: usize, schemas: usize, tables: usize, names: Names) -> anyhow::Result<UnityCatalog> {
     let shape = Shape { catalogs, schemas, tables, columns: 5, names };
     Ok(UnityCatalog::start(Options::new(shape.generate(7))).await?)
-}
-
-/// Names of the first catalog, its first schema, and that schema's tables.
-fn first(platform: &UnityCatalog) -> (String, String, Vec<String>) {
-    platform.read(|metastore| {
-        let (catalog, inside) = metastore.catalogs.iter().next().expect("catalog");
-        let (schema, inside) = inside.schemas.iter().next().expect("schema");
-        (catalog.clone(), schema.clone(), inside.tables.keys().cloned().collect())
-    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +96,7 @@ async fn every_kind_of_change_is_reflected_and_nothing_else_is_read() -> anyhow:
     let platform = platform(3, 3, 60, Names::Plain).await?;
     let host = TestHost::start().await?;
     host.client().register(&platform.payload(KEY)).await?;
-    let (catalog, schema, tables) = first(&platform);
+    let (catalog, schema, tables) = platform.read(first);
     let ids_before = of_host(host.app().db(), KEY).await?;
     let table = |n: usize| path(&[&catalog, &schema, &tables[n]]);
     for change in [
@@ -255,7 +243,7 @@ async fn a_sync_of_one_schema_or_table_stays_inside_it() -> anyhow::Result<()> {
     let platform = platform(2, 2, 60, Names::Plain).await?;
     let host = TestHost::start().await?;
     host.client().register(&platform.payload(KEY)).await?;
-    let (catalog, schema, tables) = first(&platform);
+    let (catalog, schema, tables) = platform.read(first);
     let other = platform.read(|m| m.catalogs[&catalog].schemas.keys().nth(1).cloned().expect("second schema"));
     for (schema, name) in [(&schema, "inside"), (&other, "outside")] {
         platform.change(&Change::Add { path: path(&[&catalog, schema, name]), columns: vec![], comment: None })?;

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use wharfinger::{
     db::{Db, ObjectRef, objects::Search},
     model::{object::RemoteStatus, path::ObjectPath, sight::Sight},
 };
 use wharfinger_simulators::{
     snowflake::{Account, Kind, model as snowflake},
-    unity_catalog::{Metastore, model},
+    unity_catalog::{Metastore, UnityCatalog, model},
 };
 
 /// An object, as far as both sides know it.
@@ -35,6 +35,27 @@ pub type Column = (String, String, Option<bool>, Option<String>, Option<i64>);
 
 /// Objects by their path below the connection.
 pub type Inventory = BTreeMap<Vec<String>, Entry>;
+
+/// A connection's inventory is what its platform has, and nothing of it is called missing.
+pub async fn equal(db: &Db, key: &str, platform: &UnityCatalog) -> anyhow::Result<()> {
+    let expected = without_container_ids(platform.read(of_metastore));
+    let found = without_container_ids(present(of_host(db, key).await?));
+    let differences = differences(&expected, &found);
+    ensure!(differences.is_empty(), "the inventory of {key} differs from the platform:\n{differences}");
+    Ok(())
+}
+
+/// Names of a metastore's first catalog, of that one's first schema, and of all tables in it.
+///
+/// # Panics
+///
+/// Where there are none.
+#[must_use]
+pub fn first(metastore: &Metastore) -> (String, String, Vec<String>) {
+    let (catalog, inside) = metastore.catalogs.iter().next().expect("catalog");
+    let (schema, inside) = inside.schemas.iter().next().expect("schema");
+    (catalog.clone(), schema.clone(), inside.tables.keys().cloned().collect())
+}
 
 /// What a metastore holds that an administrator sees.
 #[must_use]

@@ -93,6 +93,9 @@ fn operation(route: &Route, path: &str, schemas: &mut Schemas, error: &Value) ->
         let body = json!({ "required": true, "content": { "application/json": { "schema": schema(&mut schemas.taken).to_value() } } });
         operation["requestBody"] = body;
     }
+    if let Some(bodies) = route.bodies {
+        operation["requestBody"] = json!({ "required": true, "content": bodies() });
+    }
     operation
 }
 

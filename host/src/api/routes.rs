@@ -79,7 +79,7 @@ pub fn table() -> Vec<Route> {
         post("/holds/{id}/release",         Owned,  "Let what a hold has become missing, where it is still absent", holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
         post("/holds/{id}/reject",          Owned,  "Let nothing of a hold become missing",            holds::decide).gives::<DecidedJson>(200).revisioned().at("/holds/{*path}"),
         get("/connectors",                  ADMIN,  "The connectors that are installed",               connectors::list).gives::<Vec<ConnectorJson>>(200),
-        post("/connectors",                 ADMIN,  "Install a component, sent as application/octet-stream; it serves nobody yet", connectors::install).gives::<InstalledJson>(201).queries(&connectors::INSTALL_PARAMETERS),
+        post("/connectors",                 ADMIN,  "Install a component, sent as it is or in a form; it serves nobody yet", connectors::install).takes_one_of(connectors::install_bodies).gives::<InstalledJson>(201).queries(&connectors::INSTALL_PARAMETERS),
         get("/connectors/{name}",           ADMIN,  "A connector with its versions and how its activation stands", connectors::get).gives::<ConnectorDetail>(200),
         post("/connectors/{name}/rollback", ADMIN,  "End the activation, or else the canary, or else go back to the version before", connectors::roll_back).gives::<RolledBackJson>(200).revisioned(),
         delete("/connectors/{name}/{version}", ADMIN, "Remove a version that nobody needs",            connectors::remove).gives::<()>(204),
@@ -125,6 +125,8 @@ pub struct Route {
     pub query: Vec<(&'static str, &'static str)>,
     /// Body that it takes.
     pub request: Option<SchemaOf>,
+    /// Bodies that it takes instead, by their content type, where they are not JSON.
+    pub bodies: Option<fn() -> serde_json::Value>,
     /// Whether it heeds `If-Match`.
     pub revisioned: bool,
     /// Status of success.
@@ -141,6 +143,13 @@ impl Route {
     #[must_use]
     fn takes<T: JsonSchema>(mut self) -> Self {
         self.request = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Bodies by their content type, as the document has them.
+    #[must_use]
+    fn takes_one_of(mut self, bodies: fn() -> serde_json::Value) -> Self {
+        self.bodies = Some(bodies);
         self
     }
 
@@ -219,6 +228,7 @@ where
         summary,
         query: Vec::new(),
         request: None,
+        bodies: None,
         revisioned: false,
         status: 200,
         response: None,

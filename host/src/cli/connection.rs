@@ -182,19 +182,10 @@ fn print_warnings(answer: &Value) {
 
 async fn list(api: &Api, output: Output) -> anyhow::Result<Exit> {
     let hits = search_all(api, "/data/object/search", json!({})).await?;
-    if output.json {
-        println!("{}", serde_json::to_string_pretty(&hits)?);
-        return Ok(Exit::Done);
-    }
-    let text = |hit: &Value, name: &str| hit[name].as_str().unwrap_or("-").to_owned();
-    let rows: Vec<Vec<String>> = hits
-        .iter()
-        .map(|hit| {
-            let objects = hit["childCount"].to_string();
-            vec![text(hit, "name"), text(hit, "technology"), text(hit, "state"), objects, text(hit, "lastSyncedAt")]
-        })
-        .collect();
-    print!("{}", table::layout(&["KEY", "TECHNOLOGY", "STATE", "OBJECTS", "LAST SYNC"], &rows));
+    table::print(output, &hits, &["KEY", "TECHNOLOGY", "STATE", "OBJECTS", "LAST SYNC"], |hit| {
+        let text = |name: &str| table::text(hit, name);
+        vec![text("name"), text("technology"), text("state"), hit["childCount"].to_string(), text("lastSyncedAt")]
+    })?;
     Ok(Exit::Done)
 }
 

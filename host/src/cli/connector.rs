@@ -1,5 +1,6 @@
 //! `connector …`: connectors from a crate to a registry, and to a running host.
 
+mod consent;
 mod file;
 mod inspect;
 mod installed;

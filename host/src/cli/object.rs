@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, reason = "this is the command's output")]
 
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Exit, Output,
@@ -101,20 +101,11 @@ async fn list(api: &Api, path: Option<&ObjectPath>, recursive: bool, output: Out
     let url = path.map_or_else(|| "/data/object/search".into(), |p| format!("/data/object/search/{}", url_path(p)));
     let sort = if recursive { "objectPath" } else { "name" };
     let hits = search_all(api, &url, json!({ "recursive": recursive, "sortField": sort })).await?;
-    if output.json {
-        println!("{}", serde_json::to_string_pretty(&hits)?);
-        return Ok(Exit::Done);
-    }
-    let text = |hit: &Value, name: &str| hit[name].as_str().unwrap_or("-").to_owned();
-    let rows: Vec<Vec<String>> = hits
-        .iter()
-        .map(|hit| {
-            let name = if recursive { super::api::path_of(&hit["objectPath"]) } else { text(hit, "name") };
-            let below = hit["childCount"].to_string();
-            vec![name, text(hit, "objectType"), text(hit, "state"), text(hit, "remoteStatus"), below]
-        })
-        .collect();
-    print!("{}", table::layout(&["NAME", "TYPE", "STATE", "REMOTE", "BELOW"], &rows));
+    table::print(output, &hits, &["NAME", "TYPE", "STATE", "REMOTE", "BELOW"], |hit| {
+        let text = |name: &str| table::text(hit, name);
+        let name = if recursive { super::api::path_of(&hit["objectPath"]) } else { text("name") };
+        vec![name, text("objectType"), text("state"), text("remoteStatus"), hit["childCount"].to_string()]
+    })?;
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,32 @@
 //! Tables for people.
 
+#![allow(clippy::print_stdout, reason = "this is the commands' output")]
+
 use std::fmt::Write;
+
+use serde_json::Value;
+
+use super::Output;
+
+/// Prints what was found: as it came, or a row of each.
+pub(super) fn print(
+    output: Output,
+    hits: &[Value],
+    headings: &[&str],
+    row: impl Fn(&Value) -> Vec<String>,
+) -> anyhow::Result<()> {
+    if output.json {
+        println!("{}", serde_json::to_string_pretty(hits)?);
+    } else {
+        print!("{}", layout(headings, &hits.iter().map(row).collect::<Vec<_>>()));
+    }
+    Ok(())
+}
+
+/// A text of what was found.
+pub(super) fn text(hit: &Value, name: &str) -> String {
+    hit[name].as_str().unwrap_or("-").to_owned()
+}
 
 /// Lays out rows under headings, columns as wide as their widest cell.
 pub(super) fn layout(headings: &[&str], rows: &[Vec<String>]) -> String {

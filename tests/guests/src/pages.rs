@@ -1,7 +1,7 @@
 //! A connector with one partition of many pages, for tests that replace it while it is read: each page asks the platform
 //! for something and brings one table, whose comment tells which version made it.
 
-use crate::{Column, Error, Object, Page, Partition, ReadRequest, get, http, object, page};
+use crate::{Column, Error, Object, Page, Partition, ReadRequest, configured, get, http, object, page};
 
 /// Pages of the partition.
 pub const PAGES: u32 = 60;
@@ -23,7 +23,7 @@ pub fn read(version: &str, readable: &[&str], config: &str, request: &ReadReques
         return Err(error("stale-cursor", cursor));
     }
     let number: u32 = number.parse().map_err(|_| error("stale-cursor", cursor))?;
-    http::send(&get(format!("{}/page/{number}?by={version}", origin(config))))?;
+    http::send(&get(format!("{}/page/{number}?by={version}", configured(config, "origin"))))?;
     let table = Object { comment: Some(version.into()), columns: Some(Vec::new()), ..object(&[&format!("t{number}")]) };
     let more = number + 1 < PAGES;
     let mut found = page(vec![table]);
@@ -77,12 +77,6 @@ pub fn describe(version: &str) -> String {
     crate::DESCRIPTOR.replace("0.1.0", version)
 }
 
-/// `origin` of the configuration. (Guests of the tests have no JSON parser.)
-fn origin(config: &str) -> String {
-    let rest = config.split("\"origin\":\"").nth(1).unwrap_or_default();
-    rest.split('"').next().unwrap_or_default().to_owned()
-}
-
 fn error(code: &str, message: &str) -> Error {
     Error {
         code: code.into(),
@@ -92,4 +86,28 @@ fn error(code: &str, message: &str) -> Error {
         path: None,
         extra: Vec::new(),
     }
+}
+
+/// Makes an example a version of it: its number, and the versions whose cursors it understands.
+#[macro_export]
+macro_rules! export_pages {
+    ($version:literal, $readable:expr) => {
+        struct Pages;
+
+        impl $crate::Guest for Pages {
+            fn describe() -> String {
+                $crate::pages::describe($version)
+            }
+
+            fn plan(_config: String, scope: Vec<String>) -> Result<Vec<$crate::Partition>, $crate::Error> {
+                Ok($crate::pages::plan(scope))
+            }
+
+            fn read(config: String, request: $crate::ReadRequest) -> Result<$crate::Page, $crate::Error> {
+                $crate::pages::read($version, &$readable, &config, &request)
+            }
+        }
+
+        $crate::export!(Pages);
+    };
 }

@@ -23,6 +23,13 @@ async fn run(host: &TestHost, args: &[&str]) -> anyhow::Result<(i32, String)> {
     Ok((output.status.code().unwrap_or(-1), String::from_utf8(said)?))
 }
 
+/// The code with which a version is granted what it waits for, as it is shown where nobody can be asked.
+async fn granting(host: &TestHost, version: &str) -> anyhow::Result<String> {
+    let (code, said) = run(host, &["approve", NAME, version]).await?;
+    ensure!(code == 1 && said.contains("asks for:\n  send "), "{code} {said}");
+    Ok(said.trim_end().rsplit_once("--code ").context("a code")?.1.to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() -> anyhow::Result<()> {
     let host = TestHost::bare().await?;
@@ -38,7 +45,8 @@ async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() ->
     );
     let (code, said) = run(&host, &["activate", NAME, "1.0.0", "--wait"]).await?;
     assert!(code == 3 && said.contains("waits for approval"), "{code} {said}");
-    let (code, said) = run(&host, &["approve", NAME, "1.0.0"]).await?;
+    let code_of_first = granting(&host, "1.0.0").await?;
+    let (code, said) = run(&host, &["approve", NAME, "1.0.0", "--code", &code_of_first]).await?;
     assert!(code == 0 && said.contains("granted versions 1.0.0 3 permissions"), "{code} {said}");
     let (code, said) = run(&host, &["activate", NAME, "1.0.0", "--wait"]).await?;
     assert!(code == 0 && said.contains("1.0.0: done"), "{code} {said}");
@@ -46,8 +54,12 @@ async fn a_connector_is_installed_swapped_and_removed_from_the_command_line() ->
 
     let more = json!(["GET", "POST"]);
     let next = Variant::new("1.1.0").with("/egress/0/methods", more);
-    let (code, said) =
-        run(&host, &["install", &file(next)?, "--approve", "--activate", "--origin", "oci://here/x:1"]).await?;
+    let next = file(next)?;
+    let install = ["install", &next, "--approve", "--activate", "--origin", "oci://here/x:1"];
+    let (code, said) = run(&host, &install).await?;
+    assert!(code == 1 && said.contains("nothing was granted"), "{code} {said}");
+    let code_of_next = granting(&host, "1.1.0").await?;
+    let (code, said) = run(&host, &[&install[..], &["--code", &code_of_next]].concat()).await?;
     assert!(code == 0 && said.contains("granted:") && said.contains("1.1.0: done"), "{code} {said}");
     let (code, said) =
         run(&host, &["install", &file(Variant::new("1.2.0").doing("check-fails"))?, "--activate"]).await?;

@@ -1,6 +1,8 @@
 //! The table: every sin, who commits it, what stops it, and what the operator sees of it.
 //!
-//! `it guests::table --nocapture` prints it from what really happened. A guest that stands in no row does not compile.
+//! `it guests::table --nocapture` prints it from what really happened. A guest that stands in no row does not compile. Ways
+//! out have a row for each sort of them; every spelling stands in the table of `it egress`, and names that change their
+//! answer in `it rebinding`, which needs a network of its own.
 
 mod act;
 mod rows;
@@ -8,7 +10,7 @@ mod rows;
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use wharfinger_tests::{TestHost, guests};
+use wharfinger_tests::{TestHost, guests, neighbours};
 
 use self::rows::ROWS;
 
@@ -35,6 +37,8 @@ enum Act {
     Sync,
     /// A sync that goes on until the operator ends it, and brings at most so many pages until then.
     Endless(u64),
+    /// To make one of the attempts of `it egress`: how its name begins.
+    Asks(&'static str),
 }
 
 /// One sin.
@@ -123,6 +127,19 @@ impl Row {
         let (sin, stopped_by, message) = (self.sin, self.stopped_by, message.replace('|', "\\|"));
         println!("| {sin} | `{}` | {stopped_by} | `{code}`: {message} |", self.name());
     }
+}
+
+/// One guest commits many: none of them goes without a row either.
+#[test]
+fn every_sin_that_a_connection_can_ask_for_is_asked_for() {
+    let source = include_str!("../../guests/examples/sins.rs");
+    let arms = source.split("\" =>").filter_map(|before| Some(before.rsplit_once('"')?.1));
+    let traps = source.split(" != \"").skip(1).filter_map(|after| Some(after.split_once('"')?.0));
+    let sins: Vec<&str> = arms.chain(traps).filter(|sin| !sin.contains('\n')).collect();
+    assert!(sins.len() > 20, "{sins:?}");
+    let is_asked = |sin: &&&str| ROWS.iter().any(|row| row.sin == **sin) || neighbours::SINS.contains(*sin);
+    let missing: Vec<_> = sins.iter().filter(|sin| !is_asked(sin)).collect();
+    assert!(missing.is_empty(), "{missing:?} stand neither in a row nor among what neighbours live beside");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{Desk, component, digest_of};
+use super::digest_of;
+use crate::desk::{Desk, component};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 

@@ -4,14 +4,19 @@ use wharfinger_simulators::snowflake::{KeyForm, Method, Names, Shape};
 
 use super::{KEY, URL, account, account_in_parts, assert_equal, host, shape};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn twelve_thousand_tables_in_one_schema() -> anyhow::Result<()> {
-    let platform = account(shape(1, 1, 12_000, 3)).await?;
+/// All of an account of these sizes is found.
+async fn is_found(sizes: Shape) -> anyhow::Result<()> {
+    let platform = account(sizes).await?;
     let host = host(&platform).await?;
     host.client().register(&platform.payload_for(KEY, Method::KeyPair(KeyForm::Pkcs8))).await?;
     assert_equal(&host, &platform).await?;
     host.stop().await;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_thousand_tables_in_one_schema() -> anyhow::Result<()> {
+    is_found(shape(1, 1, 12_000, 3)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,12 +38,7 @@ async fn more_columns_in_a_schema_than_one_show_tells_without_a_warehouse() -> a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_schemas() -> anyhow::Result<()> {
-    let platform = account(shape(3, 100, 3, 2)).await?;
-    let host = host(&platform).await?;
-    host.client().register(&platform.payload_for(KEY, Method::KeyPair(KeyForm::Pkcs8))).await?;
-    assert_equal(&host, &platform).await?;
-    host.stop().await;
-    Ok(())
+    is_found(shape(3, 100, 3, 2)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,8 +25,10 @@ const AFTERWARDS: Duration = Duration::from_millis(300);
 /// What was measured.
 #[derive(Default)]
 pub(super) struct Figures {
-    swaps: BTreeMap<Kind, usize>,
+    /// Each swap from its installation to its end.
+    swaps: BTreeMap<Kind, Vec<Duration>>,
     installed: Vec<Duration>,
+    asked: Vec<Duration>,
     first_call: Vec<Duration>,
     pause: Vec<Duration>,
     taken_back: BTreeMap<Kind, Vec<Duration>>,
@@ -34,6 +36,8 @@ pub(super) struct Figures {
 
 /// What callers saw of one swap.
 pub(super) struct Seen {
+    /// From the moment it is to be activated until its first call has ended; its check comes before.
+    asked: Duration,
     /// From the moment it serves until its first call has ended.
     first_call: Duration,
     /// The longest time in which no call of any version ended, around that moment.
@@ -41,8 +45,9 @@ pub(super) struct Seen {
 }
 
 impl Figures {
-    pub(super) fn count(&mut self, kind: Kind) {
-        *self.swaps.entry(kind).or_default() += 1;
+    /// One swap ended as it must.
+    pub(super) fn count(&mut self, kind: Kind, took: Duration) {
+        self.swaps.entry(kind).or_default().push(took);
     }
 
     pub(super) fn installed(&mut self, took: Duration) {
@@ -54,23 +59,26 @@ impl Figures {
     }
 
     pub(super) fn seen(&mut self, seen: &Seen) {
+        self.asked.push(seen.asked);
         self.first_call.push(seen.first_call);
         self.pause.push(seen.pause);
     }
 
     /// For people.
     pub(super) fn report(&mut self) -> String {
-        let mut report = format!("swaps: {:?}\n", self.swaps);
+        let swaps = self.swaps.iter_mut().map(|(kind, times)| (format!("{kind:?}, {}", kind.fate()), times));
         let taken_back = self.taken_back.iter_mut().map(|(kind, times)| (format!("{kind:?}, until taken back"), times));
         let all = [
             ("install, compile included".to_owned(), &mut self.installed),
+            ("from activation to the first call that ended".to_owned(), &mut self.asked),
             ("from serving to the first call that ended".to_owned(), &mut self.first_call),
             ("longest time without a call that ended".to_owned(), &mut self.pause),
         ];
-        for (what, times) in all.into_iter().chain(taken_back) {
+        let mut report = String::new();
+        for (what, times) in swaps.chain(all).chain(taken_back) {
             times.sort_unstable();
             if let (Some(median), Some(most)) = (times.get(times.len() / 2), times.last()) {
-                report += &format!("{what}: median {median:.1?}, at most {most:.1?} ({} times)\n", times.len());
+                report += &format!("{what}: {} times, median {median:.1?}, at most {most:.1?}\n", times.len());
             }
         }
         report
@@ -113,7 +121,7 @@ pub(super) fn watch(host: &TestHost, version: &str) -> JoinSet<anyhow::Result<Se
             if let (Some(serves), Some(first_call)) = (serves, first_call)
                 && now - serves > first_call + AFTERWARDS
             {
-                return Ok(Seen { first_call, pause });
+                return Ok(Seen { asked: serves + first_call - began, first_call, pause });
             }
             ensure!(began.elapsed() < Duration::from_secs(120), "nothing is read by {version}");
         }

@@ -1,12 +1,13 @@
-//! A component comes in: its bytes are the body, bounded by themselves.
+//! A component comes in: its bytes are the body, or a part of a form, and bounded either way.
 
 use axum::{
     Json,
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::refused;
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
         caller::Caller,
         error::ApiError,
         input::{Query, bounded},
+        multipart::{Form, is_form},
     },
     connector::error::LoadError,
     model::connector::Origin,
@@ -23,13 +25,38 @@ use crate::{
 
 /// Parameters, for the document.
 pub(in crate::api) const INSTALL_PARAMETERS: [(&str, &str); 1] =
-    [("origin", "Where the component is said to come from, such as an OCI reference")];
+    [("origin", "Where the component is said to come from, such as an OCI reference; a form has a part for it")];
 
 /// The header with signatures that are not in the component.
 const SIGNATURE: &str = "wharfinger-signature";
 
 /// Longest text that says where a component comes from.
 const MAX_ORIGIN: usize = 500;
+
+/// Most bytes of signatures; how many of them are looked at is decided elsewhere.
+const MAX_SIGNATURE: usize = 64 * 1024;
+
+/// The parts of a form with a component.
+pub(in crate::api) const COMPONENT: [(&str, usize); 2] = [("component", MAX_COMPONENT), ("signature", MAX_SIGNATURE)];
+
+/// The bodies that are taken, for the document.
+pub(in crate::api) fn install_bodies() -> Value {
+    let bytes = json!({ "schema": {} });
+    json!({
+        "application/octet-stream": bytes,
+        "application/wasm": bytes,
+        "multipart/form-data": { "schema": {
+            "type": "object",
+            "properties": {
+                "component": { "description": "The component", "contentMediaType": "application/wasm" },
+                "signature": { "type": "string", "description": "Signatures that are not in it" },
+                "origin": { "type": "string", "description": "Where it is said to come from" }
+            },
+            "required": ["component"],
+            "additionalProperties": false
+        } }
+    })
+}
 
 /// A version that is installed.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -60,26 +87,24 @@ pub(in crate::api) async fn install(
     Query(query): Query<InstallQuery>,
     request: Request,
 ) -> Result<(StatusCode, Json<InstalledJson>), ApiError> {
-    let origin = match query.origin {
-        None => Origin::Upload,
-        Some(text) if text.len() <= MAX_ORIGIN && !text.contains(char::is_control) && !text.is_empty() => {
-            Origin::SaidToBeFrom(text)
-        }
-        Some(_) => {
-            return Err(ApiError::bad_request("invalid-query", "origin has 1 to 500 bytes and no control characters"));
-        }
-    };
     let (parts, body) = request.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if !matches!(kind.as_str(), "application/octet-stream" | "application/wasm") {
-        let message = format!("the body must be the bytes of a component; its content type is {kind:?}");
-        let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message);
-        return Err(error.hint("send it with `Content-Type: application/octet-stream`"));
-    }
-    let bytes = bounded(&parts.headers, body, MAX_COMPONENT).await?;
-    let detached = parts.headers.get(SIGNATURE).map(HeaderValue::as_bytes);
-    let done = state.registry.install(bytes.into(), detached, origin, caller.actor()).await.map_err(not_installed)?;
+    let header = parts.headers.get(SIGNATURE).map(|value| value.as_bytes().to_vec());
+    let (bytes, detached, origin) = if is_form(kind) {
+        let form = Form::receive(&parts.headers, body, &[&COMPONENT[..], &[("origin", MAX_ORIGIN)]].concat()).await?;
+        let component = form.part("component").ok_or_else(|| {
+            ApiError::bad_request("form", "the form has no part \"component\"")
+                .hint("`curl -F component=@FILE` sends it")
+        })?;
+        let signature = form.part("signature").map(|bytes| bytes.to_vec());
+        (component, one("signature", signature, header)?, one("origin", form.text("origin")?, query.origin)?)
+    } else {
+        only_bytes(kind)?;
+        (bounded(&parts.headers, body, MAX_COMPONENT).await?, header, query.origin)
+    };
+    let origin = said(origin)?;
+    let done = state.registry.install(bytes.into(), detached.as_deref(), origin, caller.actor()).await;
+    let done = done.map_err(not_installed)?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };
     let version = done.version;
     let installed = InstalledJson {
@@ -91,6 +116,37 @@ pub(in crate::api) async fn install(
         waiting: done.waiting,
     };
     Ok((status, Json(installed)))
+}
+
+fn only_bytes(kind: &str) -> Result<(), ApiError> {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if matches!(kind.as_str(), "application/octet-stream" | "application/wasm") {
+        return Ok(());
+    }
+    let message = format!("the body must be the bytes of a component, or a form with it; its content type is {kind:?}");
+    let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message);
+    Err(error.hint("send it with `Content-Type: application/octet-stream`, or as the part \"component\" of a form"))
+}
+
+/// What a form can say, and the request around it too: not both, because nobody could tell which one holds.
+fn one<T>(what: &str, form: Option<T>, around: Option<T>) -> Result<Option<T>, ApiError> {
+    if form.is_some() && around.is_some() {
+        return Err(ApiError::bad_request(
+            "form",
+            format!("the form has a part {what:?}, and the request says it too"),
+        ));
+    }
+    Ok(form.or(around))
+}
+
+fn said(origin: Option<String>) -> Result<Origin, ApiError> {
+    match origin {
+        None => Ok(Origin::Upload),
+        Some(text) if text.len() <= MAX_ORIGIN && !text.contains(char::is_control) && !text.is_empty() => {
+            Ok(Origin::SaidToBeFrom(text))
+        }
+        Some(_) => Err(ApiError::bad_request("invalid-query", "origin has 1 to 500 bytes and no control characters")),
+    }
 }
 
 /// Why a component was not installed or removed, as callers are told.

@@ -19,7 +19,11 @@ use super::{
     text,
 };
 use crate::{
-    api::{ApiState, error::ApiError},
+    api::{
+        ApiState,
+        error::ApiError,
+        routes::{self, MANAGERS},
+    },
     connector::Connector,
     model::{connection::Connection, name::ConnectionKey},
 };
@@ -43,6 +47,16 @@ pub(super) async fn connection_of(state: &ApiState, visitor: &Visitor, shown: &S
     let key = key.map_err(|_| super::no_such_object())?;
     let connection = state.db.connection_by_key(visitor.caller.sight(), &key).await?;
     connection.ok_or_else(super::no_such_object)
+}
+
+/// The connection of an object on whose page a form stands, for somebody whom the API's route would let change it too.
+pub(super) async fn managed(state: &ApiState, visitor: &Visitor, id: &str) -> Result<(Shown, Connection), ApiError> {
+    if !visitor.caller.has_any(MANAGERS) {
+        return Err(ApiError::forbidden(format!("this needs {}", routes::names(MANAGERS).join(" or "))));
+    }
+    let shown = Shown::load_own(state, visitor, id).await?;
+    let connection = connection_of(state, visitor, &shown).await?;
+    Ok((shown, connection))
 }
 
 /// The tab, with why another schedule was refused.

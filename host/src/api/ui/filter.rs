@@ -8,7 +8,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    format, frame, links,
+    detail, format, frame, links,
     listing::ListQuery,
     object::{Shown, Tab},
     session::{Posted, Visitor},
@@ -27,7 +27,6 @@ use crate::{
         filter::{Filter, Pattern},
         object::ObjectView,
         path::RemotePath,
-        sight::Visible,
     },
 };
 
@@ -97,8 +96,7 @@ pub(super) async fn save(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     let (shown, connection) = managed(&state, &posted, &id).await?;
-    let revision =
-        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
+    let revision = posted.revision()?;
     let lines = Lines::sent(&posted);
     let visitor = &posted.visitor;
     let saved = match lines.filter() {
@@ -122,17 +120,10 @@ pub(super) async fn save(
     }
 }
 
-/// The connection of a form, for somebody whom the API's route would let change it too.
+/// The connection of a form on its own page.
 async fn managed(state: &ApiState, posted: &Posted, id: &str) -> Result<(Shown, Connection), ApiError> {
-    if !posted.visitor.caller.has_any(MANAGERS) {
-        return Err(ApiError::forbidden("changing a connection takes a permission that you do not have"));
-    }
-    let shown = Shown::load_own(state, &posted.visitor, id).await?;
-    if shown.object.parent.is_some() || shown.object.visible != Visible::Whole {
-        return Err(super::no_such_object());
-    }
-    let connection = state.db.connection(shown.object.connection).await?.ok_or_else(super::no_such_object)?;
-    Ok((shown, connection))
+    let (shown, connection) = detail::managed(state, &posted.visitor, id).await?;
+    if shown.object.parent.is_some() { Err(super::no_such_object()) } else { Ok((shown, connection)) }
 }
 
 fn problem(error: &ApiError) -> Markup {

@@ -135,8 +135,7 @@ pub(super) async fn decide(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     let decision = decision(&verb)?;
-    let revision =
-        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
+    let revision = posted.revision()?;
     let caller = &posted.visitor.caller;
     let db = state.db.by(caller.actor());
     let done = db.decide_hold(caller.sight(), hold_id(&id)?, Some(revision), decision, state.clock.now()).await;

@@ -118,24 +118,30 @@ pub(super) fn table(jobs: &[Job], query: &ListQuery, visitor: &Visitor, busy: bo
                     p { "Run an object sync from the more-actions menu of any object." }
                 }
             } @else {
-                div.scroll {
-                    table {
-                        thead { tr {
-                            th scope="col" { "Object" }
-                            th scope="col" { "State" }
-                            th.wide scope="col" { "Asked for" }
-                            th.wide scope="col" { "Took" }
-                            th.act scope="col" { span.unseen { "Action" } }
-                        } }
-                        tbody { @for job in shown { (row(job, visitor, now)) } }
-                    }
-                }
+                (lines(shown, visitor, now))
                 nav.pager aria-label="Pages of the table" {
                     @let page = query.page();
                     @let to = |n: usize| query.href(BASE, &[("page", &n.to_string())]);
                     @if page > 1 { a.button rel="prev" href=(to(page - 1)) { "Newer" } }
                     @if more { a.button rel="next" href=(to(page + 1)) { "Older" } }
                 }
+            }
+        }
+    }
+}
+
+fn lines(jobs: &[Job], visitor: &Visitor, now: Timestamp) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead { tr {
+                    th scope="col" { "Object" }
+                    th scope="col" { "State" }
+                    th.wide scope="col" { "Asked for" }
+                    th.wide scope="col" { "Took" }
+                    th.act scope="col" { span.unseen { "Action" } }
+                } }
+                tbody { @for job in jobs { (row(job, visitor, now)) } }
             }
         }
     }
@@ -148,18 +154,7 @@ pub(super) fn parts(jobs: &[Job], visitor: &Visitor, now: Timestamp) -> Markup {
         @if !shown.is_empty() {
             h2 { "Its parts" }
             @if jobs.len() > shown.len() { p.hint { "The newest " (shown.len()) " are listed." } }
-            div.scroll {
-                table {
-                    thead { tr {
-                        th scope="col" { "Object" }
-                        th scope="col" { "State" }
-                        th.wide scope="col" { "Asked for" }
-                        th.wide scope="col" { "Took" }
-                        th.act scope="col" { span.unseen { "Action" } }
-                    } }
-                    tbody { @for job in shown { (row(job, visitor, now)) } }
-                }
-            }
+            (lines(shown, visitor, now))
         }
     }
 }

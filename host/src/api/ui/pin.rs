@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::{
     detail, frame, links,
-    object::Shown,
     session::{Posted, Visitor},
     text,
 };
@@ -19,7 +18,7 @@ use crate::{
         connections::put,
         error::ApiError,
         input::{Body, IfMatch, Target, parse},
-        routes::{self, MANAGERS},
+        routes::MANAGERS,
     },
     db::{ObjectRef, connectors::WithVersions},
     model::{connection::Connection, id::ObjectId},
@@ -32,13 +31,8 @@ pub(super) async fn save(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     let visitor = &posted.visitor;
-    if !visitor.caller.has_any(MANAGERS) {
-        return Err(ApiError::forbidden(format!("this needs {}", routes::names(MANAGERS).join(" or "))));
-    }
-    let shown = Shown::load_own(&state, visitor, &id).await?;
-    let connection = detail::connection_of(&state, visitor, &shown).await?;
-    let revision =
-        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
+    let (shown, connection) = detail::managed(&state, visitor, &id).await?;
+    let revision = posted.revision()?;
     let pin = Some(posted.field("pin")).filter(|pin| !pin.is_empty());
     let body = Body(parse(json!({ "options": { "pin": pin } }).to_string().as_bytes())?);
     let object = ObjectRef::Id(connection.id.object());

@@ -10,7 +10,6 @@ use maud::{Markup, html};
 use super::{
     detail, format, frame, links,
     listing::ListQuery,
-    object::Shown,
     session::{Posted, Visitor},
     text,
 };
@@ -19,7 +18,7 @@ use crate::{
         ApiState,
         connections::{ScheduleInput, change_schedule},
         error::ApiError,
-        routes::{self, MANAGERS},
+        routes::MANAGERS,
     },
     model::{
         connection::Connection,
@@ -42,14 +41,9 @@ pub(super) async fn save(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     let visitor = &posted.visitor;
-    if !visitor.caller.has_any(MANAGERS) {
-        return Err(ApiError::forbidden(format!("this needs {}", routes::names(MANAGERS).join(" or "))));
-    }
-    let shown = Shown::load_own(&state, visitor, &id).await?;
-    let connection = detail::connection_of(&state, visitor, &shown).await?;
+    let (shown, connection) = detail::managed(&state, visitor, &id).await?;
     let (cron, jitter) = (posted.field("cron"), posted.field("jitter"));
-    let revision =
-        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
+    let revision = posted.revision()?;
     let done = match read(cron, jitter, &connection.options.schedule) {
         Ok(schedule) => change_schedule(&state, &visitor.caller, connection.id, schedule, revision).await,
         Err(error) => Err(error),

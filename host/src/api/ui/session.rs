@@ -22,18 +22,21 @@ use super::{connectors, frame, icons};
 use crate::api::{
     ApiState,
     caller::{self, Caller, SESSION_COOKIE},
+    connectors::COMPONENT,
     error::ApiError,
     input,
-    multipart::{self, Part},
+    multipart::Form,
     routes,
 };
-use crate::registry::files::MAX_COMPONENT;
 
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(12);
 
 /// Largest form that is read.
 const MAX_FORM: usize = 256 * 1024;
+
+/// Room for the token of a form.
+const MAX_TOKEN: usize = 1024;
 
 /// Somebody who is signed in.
 pub(super) struct Visitor {
@@ -73,6 +76,11 @@ impl Posted {
         self.fields.get(name).map_or("", String::as_str)
     }
 
+    /// The revision that the form was made from.
+    pub(super) fn revision(&self) -> Result<u64, ApiError> {
+        self.field("revision").parse().map_err(|_| not_whole())
+    }
+
     /// The fields whose names begin like this, by what their names go on with.
     pub(super) fn fields_after<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.fields.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?, value.as_str())))
@@ -99,17 +107,17 @@ impl FromRequest<ApiState> for Posted {
     }
 }
 
-/// A form with files that was sent from a page of an administrator's session.
+/// A form with a component that was sent from a page of an administrator's session.
 pub(super) struct Uploaded {
     /// Who sent it.
     pub(super) visitor: Visitor,
-    parts: Vec<Part>,
+    form: Form,
 }
 
 impl Uploaded {
     /// A file, empty where the form has none.
     pub(super) fn file(&self, name: &str) -> Bytes {
-        self.parts.iter().find(|part| part.name == name).map(|part| part.bytes.clone()).unwrap_or_default()
+        self.form.part(name).unwrap_or_default()
     }
 }
 
@@ -121,12 +129,16 @@ impl FromRequest<ApiState> for Uploaded {
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         // Before the body is read, which may be large. Files are components, and those are for administrators.
         connectors::only_for(&visitor)?;
-        let body = input::bounded(&parts.headers, body, MAX_COMPONENT + MAX_FORM).await?;
-        let parts = multipart::parts(&parts.headers, &body)?;
-        let uploaded = Self { visitor, parts };
-        of_this_session(&uploaded.visitor, std::str::from_utf8(&uploaded.file("token")).unwrap_or_default())?;
-        Ok(uploaded)
+        let known = [&COMPONENT[..], &[("token", MAX_TOKEN)]].concat();
+        let form = Form::receive(&parts.headers, body, &known).await?;
+        of_this_session(&visitor, &form.text("token")?.unwrap_or_default())?;
+        Ok(Self { visitor, form })
     }
+}
+
+/// A form that none of our pages made.
+pub(super) fn not_whole() -> ApiError {
+    ApiError::bad_request("form", "the form is not whole")
 }
 
 fn of_this_session(visitor: &Visitor, sent: &str) -> Result<(), ApiError> {

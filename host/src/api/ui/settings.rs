@@ -12,7 +12,7 @@ use super::{
     format, frame, links,
     listing::ListQuery,
     object::{Shown, Tab},
-    session::{Posted, Visitor},
+    session::{Posted, Visitor, not_whole},
     text,
 };
 use crate::{
@@ -100,8 +100,7 @@ pub(super) async fn save(
     let visitor = &posted.visitor;
     let shown = Shown::load_own(&state, visitor, &id).await?;
     let chosen = Choices::sent(&posted)?;
-    let revision =
-        posted.field("revision").parse().map_err(|_| ApiError::bad_request("form", "the form is not whole"))?;
+    let revision = posted.revision()?;
     let change = chosen.change(Choices::of(&shown.object.overrides));
     let object = ObjectRef::Id(shown.object.id);
     let now = state.clock.now();
@@ -142,8 +141,7 @@ impl Choices {
     }
 
     fn sent(posted: &Posted) -> Result<Self, ApiError> {
-        Self::read(posted.field("status"), posted.field("newObjects"))
-            .ok_or_else(|| ApiError::bad_request("form", "the form is not whole"))
+        Self::read(posted.field("status"), posted.field("newObjects")).ok_or_else(not_whole)
     }
 
     fn read(status: &str, new_objects: &str) -> Option<Self> {

@@ -7,7 +7,11 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{registry::RegistryArgs, source};
+use super::{
+    consent::{self, Whom},
+    registry::RegistryArgs,
+    source,
+};
 use crate::cli::{
     Exit, Output,
     api::{Api, segment},
@@ -26,8 +30,14 @@ pub(in crate::cli) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Grant a version the permissions that it waits for, and show them
-    Approve { name: String, version: String },
+    /// Show the permissions that a version waits for, and grant them to whoever agrees
+    Approve {
+        name: String,
+        version: String,
+        /// Do not ask: the code that was shown with the permissions grants exactly those
+        #[arg(long)]
+        code: Option<String>,
+    },
     /// Let a version serve: its checks come first, and what fails that worked before stands in the way
     Activate(ActivateArgs),
     /// End the activation that is under way, or else the canary, or else go back to the version before
@@ -51,9 +61,12 @@ pub(in crate::cli) struct InstallArgs {
     /// Where it comes from, for people
     #[arg(long)]
     origin: Option<String>,
-    /// Grant it what it waits for
+    /// Show what it waits for, and grant it to whoever agrees
     #[arg(long)]
     approve: bool,
+    /// Do not ask: the code that was shown with the permissions grants exactly those
+    #[arg(long, requires = "approve")]
+    code: Option<String>,
     /// Activate it, and wait for that
     #[arg(long)]
     activate: bool,
@@ -82,6 +95,12 @@ pub(in crate::cli) struct ActivateArgs {
     /// Wait for the end
     #[arg(long)]
     wait: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Only while the connector is at this revision, which is told with what is about to change
+    #[arg(long, value_name = "N")]
+    revision: Option<u64>,
     #[command(flatten)]
     output: Output,
 }
@@ -100,22 +119,13 @@ pub(in crate::cli) async fn run(command: Command) -> anyhow::Result<Exit> {
             print(output, &connector, shown)?;
             Ok(Exit::Done)
         }
-        Command::Approve { name, version } => {
-            let granted = approve(&api, &name, &version).await?;
+        Command::Approve { name, version, code } => {
+            let granted = consent::approve(&api, &name, &version, code.as_deref()).await?;
+            let Some(granted) = granted else { return Ok(Exit::Failed) };
             println!("granted {name} {version} {} permissions", granted.len());
-            granted.iter().for_each(|line| println!("  {}", table::shown(line)));
             Ok(Exit::Done)
         }
-        Command::Activate(args) => {
-            let canary = if args.shadow {
-                let chosen = (!args.connection.is_empty()).then_some(&args.connection);
-                json!({ "shadow": true, "connections": chosen })
-            } else {
-                json!((!args.canary.is_empty()).then(|| json!({ "connections": args.canary })))
-            };
-            let how = json!({ "canary": canary, "force": args.force });
-            activate(&api, &args.name, &args.version, &how, args.wait, args.output).await
-        }
+        Command::Activate(args) => activate(&api, args).await,
         Command::Rollback { name } => {
             let revision = revision(&api.get(&of(&name)).await?)?;
             let done = api.post_at(&format!("{}/rollback", of(&name)), &json!({}), revision).await?;
@@ -146,50 +156,59 @@ async fn install(api: &Api, args: InstallArgs) -> anyhow::Result<Exit> {
     let installed = api.upload(&format!("/connectors{query}"), source.component, source.signature.as_deref()).await?;
     let (name, version) = (text(&installed, "name").to_owned(), text(&installed, "version").to_owned());
     let waits = installed["waiting"].as_array().is_some_and(|waiting| !waiting.is_empty());
-    if waits && args.approve {
-        approve(api, &name, &version).await?;
-    }
-    if !args.activate {
-        print(args.output, &installed, |installed| told(installed, args.approve))?;
-        return Ok(Exit::Done);
+    let is_granted =
+        waits && args.approve && consent::approve(api, &name, &version, args.code.as_deref()).await?.is_some();
+    let goes_on = args.activate && (is_granted || !waits || !args.approve);
+    if !goes_on {
+        print(args.output, &installed, |installed| told(installed, is_granted))?;
+        return Ok(if args.approve && waits && !is_granted { Exit::Failed } else { Exit::Done });
     }
     if !args.output.json {
-        print!("{}", told(&installed, args.approve));
+        print!("{}", told(&installed, is_granted));
     }
-    activate(api, &name, &version, &json!({}), true, args.output).await
+    let everybody = ActivateArgs {
+        name,
+        version,
+        canary: Vec::new(),
+        shadow: false,
+        connection: Vec::new(),
+        force: false,
+        wait: true,
+        yes: true,
+        revision: None,
+        output: args.output,
+    };
+    activate(api, everybody).await
 }
 
-/// Grants what a version waits for.
-async fn approve(api: &Api, name: &str, version: &str) -> anyhow::Result<Vec<String>> {
-    let connector = api.get(&of(name)).await?;
-    let versions = connector["versions"].as_array().cloned().unwrap_or_default();
-    let found = versions.iter().find(|found| text(found, "version") == version);
-    let found = found.with_context(|| format!("{name} is not installed in version {version}"))?;
-    let permissions = found["permissions"].as_array().into_iter().flatten();
-    let waiting: Vec<String> =
-        permissions.filter(|p| p["granted"] != true).map(|p| text(p, "permission").to_owned()).collect();
-    let path = format!("{}/{}/approve", of(name), segment(version));
-    api.post(&path, &json!({ "permissions": waiting })).await?;
-    Ok(waiting)
+impl ActivateArgs {
+    /// Whom the version is to serve.
+    fn whom(&self) -> Whom<'_> {
+        match (self.shadow, self.canary.as_slice()) {
+            (true, _) => Whom::Nobody(&self.connection),
+            (false, []) => Whom::Everybody,
+            (false, keys) => Whom::Some(keys),
+        }
+    }
 }
 
-async fn activate(
-    api: &Api,
-    name: &str,
-    version: &str,
-    how: &Value,
-    wait: bool,
-    output: Output,
-) -> anyhow::Result<Exit> {
-    let revision = revision(&api.get(&of(name)).await?)?;
+async fn activate(api: &Api, args: ActivateArgs) -> anyhow::Result<Exit> {
+    let ActivateArgs { name, version, .. } = &args;
+    let before = api.get(&of(name)).await?;
+    if !consent::activates(&before, version, args.whom(), args.yes)? {
+        return Ok(Exit::Failed);
+    }
+    let how = json!({ "canary": args.whom().canary(), "force": args.force });
+    // Whoever changes the connector after this was told changes its revision, and then the host refuses.
+    let revision = args.revision.map_or_else(|| revision(&before), Ok)?;
     let path = format!("{}/{}/activate", of(name), segment(version));
-    let mut connector = api.post_at(&path, how, revision).await?;
+    let mut connector = api.post_at(&path, &how, revision).await?;
     let is_under_way = |c: &Value| !matches!(c["rollout"]["step"].as_str(), Some("done" | "blocked" | "ended"));
-    while wait && is_under_way(&connector) {
+    while args.wait && is_under_way(&connector) {
         tokio::time::sleep(Duration::from_millis(200)).await;
         connector = api.get(&of(name)).await?;
     }
-    print(output, &connector, |connector| progress(name, connector))?;
+    print(args.output, &connector, |connector| progress(name, connector))?;
     let is_bad = matches!(connector["rollout"]["step"].as_str(), Some("blocked" | "ended"));
     Ok(if is_bad { Exit::Negative } else { Exit::Done })
 }
@@ -202,7 +221,7 @@ async fn pin(api: &Api, connection: &str, version: Value) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-fn of(name: &str) -> String {
+pub(super) fn of(name: &str) -> String {
     format!("/connectors/{}", segment(name))
 }
 
@@ -210,7 +229,7 @@ fn revision(connector: &Value) -> anyhow::Result<u64> {
     connector["revision"].as_u64().context("the host's answer has no revision")
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 

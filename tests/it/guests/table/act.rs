@@ -18,6 +18,7 @@ use super::{
     super::{Guest, Lines, NOBODY, SECRET, bytes, connectors, limits, load, path, policy},
     Act, PATIENCE, Row, Seen,
 };
+use crate::egress::attempted;
 
 /// Between two calls of a guest that is only there to be served, and between two looks at a job.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -28,6 +29,7 @@ pub(super) async fn seen(row: &Row, at: SocketAddr, host: &TestHost) -> anyhow::
         Act::Besides => return beside_others(row).await,
         Act::Sync => return synced(row, at, host.client()).await,
         Act::Endless(most) => return ended(row, at, host.client(), most).await,
+        Act::Asks(name) => return asked(name).await,
         _ => {}
     }
     let connector = match load(&bytes(row.guest)?, limits(row.time)).await? {
@@ -67,6 +69,15 @@ async fn beside_others(row: &Row) -> anyhow::Result<Vec<Seen>> {
     }
 }
 
+/// What the guest was told, by its first word, and what the operator was.
+async fn asked(name: &'static str) -> anyhow::Result<Vec<Seen>> {
+    // All of it on one thread, so that what is told anywhere is told here.
+    let alone = move || tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(attempted(name));
+    let (guest, operator) = tokio::task::spawn_blocking(alone).await??;
+    let code = guest.split([':', ' ']).next().unwrap_or_default().to_owned();
+    Ok(vec![(code, of_line(operator.trim_end()))])
+}
+
 /// A line of the log without what stands before its text.
 fn of_line(line: &str) -> String {
     line.split_once(": ").map_or(line, |(_, text)| text).to_owned()
@@ -101,7 +112,7 @@ async fn called(row: &Row, connector: Arc<Connector>, at: SocketAddr) -> anyhow:
             let found = connector.confirm(session, config, &everywhere, "", &names).await.0;
             told(found.map(|found| answered(found.len())))
         }
-        Act::Load | Act::Besides | Act::Sync | Act::Endless(_) => Vec::new(),
+        Act::Load | Act::Besides | Act::Sync | Act::Endless(_) | Act::Asks(_) => Vec::new(),
     })
 }
 

@@ -3,7 +3,7 @@
 use wharfinger_tests::guests;
 
 use super::{
-    Act::{self, Again, Besides, Check, Columns, Confirm, Endless, Load, Plan, Read, Sync},
+    Act::{self, Again, Asks, Besides, Check, Columns, Confirm, Endless, Load, Plan, Read, Sync},
     Row,
 };
 
@@ -142,6 +142,62 @@ pub(super) const ROWS: &[Row] = &[
         Read("p", r#"[{ "url": "http://169.254.169.254/latest/meta-data" }]"#),
         "the way out (more in `it egress`)",
         ("answered", "denied: the request is outside of what the connector declared to reach"),
+    ),
+    row(
+        "forged authorization",
+        guests::ASKS,
+        Asks("header `authorization:"),
+        "the host writes this header itself",
+        ("denied", "header"),
+    ),
+    row(
+        "smuggled header",
+        guests::ASKS,
+        Asks("header `x-mine: a\\r\\nauthorization"),
+        "the characters of a header",
+        ("denied", "header"),
+    ),
+    row(
+        "forbidden host, spelled as a number",
+        guests::ASKS,
+        Asks("URL `http://2130706434:"),
+        "one spelling of each address",
+        ("denied", "the connector asked for"),
+    ),
+    row(
+        "redirect to a metadata address",
+        guests::ASKS,
+        Asks("redirect to a metadata"),
+        "nothing is followed",
+        ("302", ""),
+    ),
+    row(
+        "reflected secret",
+        guests::ASKS,
+        Asks("reflected secret, in-body"),
+        "answers are searched for what was sent",
+        ("denied", "secret"),
+    ),
+    row(
+        "minting a token",
+        guests::ASKS,
+        Asks("minting a token"),
+        "the credential's methods and paths",
+        ("denied", "with the connection's credential"),
+    ),
+    row(
+        "DROP in a statement",
+        guests::ASKS,
+        Asks("statement `{\\\"statement\\\":\\\"SELECT 1; DROP"),
+        "the credential's statements",
+        ("denied", "with the connection's credential"),
+    ),
+    row(
+        "catalogue posted to a foreign bucket",
+        guests::ASKS,
+        Asks("catalogue posted to a foreign bucket"),
+        "what is declared to be reached",
+        ("denied", "does not declare"),
     ),
     row(
         "cursor that stands still",
