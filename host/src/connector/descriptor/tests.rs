@@ -254,3 +254,14 @@ fn what_people_approve_is_short_and_says_what_it_is() {
     refused(|d| d["secrets"] = (0..65).map(|i| json!(format!("s{i}"))).collect(), "more than 64 properties");
     refused(|d| d["authentication"]["methods"][0]["config"] = json!(vec!["port"; 65]), "at most 64 properties");
 }
+
+#[test]
+fn a_refusal_does_not_repeat_the_document_raw() {
+    let mut document = document();
+    document["\u{1b}]0;owned\u{7}\u{202e}"] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.contains(r"\u{1b}]0;owned\u{7}\u{202e}"), "{:?}", error.message);
+    document["x".repeat(500_000)] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.len() <= 4096, "{}", error.message.len());
+}
