@@ -24,7 +24,7 @@ use super::error::LoadError;
 use crate::{
     egress::{
         approval::{ApprovedOrigin, config_line, not_approved},
-        recipe::{Recipe, Target, foreign_origins, permission::permissions},
+        recipe::{Recipe, Target, foreign_origins},
         vault::Secrets,
     },
     model::{connection::Address, name::Technology},
@@ -53,8 +53,8 @@ pub struct Descriptor {
     pub reach: Vec<Target>,
     /// SHA-256 of the document, in hexadecimal.
     pub digest: String,
-    /// Per method, what stands for how it authenticates: two that differ in it send secrets otherwise.
-    ways: Vec<String>,
+    /// What it may do where it is approved, as lines for people: bounded, and free of what steers a terminal.
+    permissions: Vec<String>,
     schema: Arc<Schema>,
     secrets: Vec<Property>,
     address: AddressFields,
@@ -150,17 +150,13 @@ impl Descriptor {
             missing.join(" and "),
             config_line(&missing)
         );
-        Err(LoadError { code: "not-approved", message })
+        Err(LoadError::new("not-approved", &message))
     }
 
     /// What it may do where it is approved, as lines for people.
     #[must_use]
     pub fn permissions(&self) -> Vec<String> {
-        let ways = self.methods.iter().zip(&self.ways);
-        let mut lines = permissions(&self.methods, &self.reach);
-        lines.extend(ways.map(|(method, way)| format!("{}: authenticate as its recipe {way} says", method.id)));
-        lines.sort();
-        lines
+        self.permissions.clone()
     }
 
     /// Whether two configurations differ in a field from which a host name is made (D42).

@@ -8,10 +8,17 @@ use serde_json::{Value, json};
 
 use super::{Descriptor, address::AddressFields, needs, property::Property, schema::Schema};
 use crate::{
-    connector::{error::LoadError, limits::MAX_DESCRIPTOR},
-    egress::recipe::{Recipe, Target},
+    connector::{error::LoadError, imports::log::is_steering, limits::MAX_DESCRIPTOR},
+    egress::recipe::{Recipe, Target, permission::permissions},
     model::name::Technology,
 };
+
+/// Ways to authenticate.
+const MAX_METHODS: usize = 32;
+/// Targets of all methods and of what is reached without, and their paths, together.
+const MAX_TARGETS: usize = 256;
+/// Properties that hold secrets.
+const MAX_SECRETS: usize = 64;
 
 /// The document. A field that this host does not know may ask for something it does not do, and is refused.
 #[derive(Deserialize)]
@@ -57,11 +64,12 @@ impl Descriptor {
         let schema = Schema::compile(&document.config).map_err(refuse)?;
         let secrets: Vec<String> = document.secrets.iter().map(ToString::to_string).collect();
         let (methods, needs) = methods(&document, &secrets)?;
+        check_extent(&methods, &document.egress)?;
         for (i, target) in document.egress.iter().enumerate() {
             let checked = target.validate(&document.config, &secrets);
             checked.map_err(|error| refuse(format!("`egress[{i}]`: {error}")))?;
         }
-        let ways = document.authentication.methods.iter().map(way).collect();
+        let permissions = lines(&document, &methods)?;
         let host_fields = host_fields(&methods, &document.egress)?;
         Ok(Self {
             name: document.name,
@@ -73,7 +81,7 @@ impl Descriptor {
             methods,
             reach: document.egress,
             digest: sha256(text.as_bytes()),
-            ways,
+            permissions,
             schema: Arc::new(schema),
             host_fields,
             needs,
@@ -96,8 +104,11 @@ fn check_names(document: &Document) -> Result<(), LoadError> {
     if version.len() > 64 || semver::Version::parse(version).is_err() {
         return Err(refuse("`version` is a semantic version such as 1.2.3".into()));
     }
-    if document.title.is_empty() || document.title.len() > 200 || document.title.contains(char::is_control) {
+    if document.title.is_empty() || document.title.len() > 200 || document.title.contains(is_steering) {
         return Err(refuse("`title` has 1 to 200 bytes and no control characters".into()));
+    }
+    if document.secrets.len() > MAX_SECRETS {
+        return Err(refuse(format!("`secrets` names more than {MAX_SECRETS} properties")));
     }
     if document.host_managed.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
         return Err(refuse("`hostManaged` is a JSON pointer that begins with /".into()));
@@ -107,6 +118,9 @@ fn check_names(document: &Document) -> Result<(), LoadError> {
 
 /// The recipes, and what each of them needs to be given.
 fn methods(document: &Document, secrets: &[String]) -> Result<(Vec<Recipe>, Vec<Vec<Property>>), LoadError> {
+    if document.authentication.methods.len() > MAX_METHODS {
+        return Err(refuse(format!("`authentication.methods` holds more than {MAX_METHODS}")));
+    }
     let mut recipes: Vec<Recipe> = Vec::new();
     let mut all_needs = Vec::new();
     for (i, raw) in document.authentication.methods.iter().enumerate() {
@@ -123,6 +137,30 @@ fn methods(document: &Document, secrets: &[String]) -> Result<(Vec<Recipe>, Vec<
         return Err(refuse("`authentication.methods` is empty: nobody could connect".into()));
     }
     Ok((recipes, all_needs))
+}
+
+/// What is declared to be reached, counted: each path is a line to approve.
+fn check_extent(methods: &[Recipe], egress: &[Target]) -> Result<(), LoadError> {
+    let targets = methods.iter().flat_map(|method| &method.apply.to).chain(egress);
+    if targets.map(|target| 1 + target.paths.len()).sum::<usize>() > MAX_TARGETS {
+        return Err(refuse(format!("it names more than {MAX_TARGETS} targets and paths together")));
+    }
+    Ok(())
+}
+
+/// What it may do where it is approved, as lines for people. One that could end itself or turn its direction would show
+/// people something else than they approve.
+fn lines(document: &Document, methods: &[Recipe]) -> Result<Vec<String>, LoadError> {
+    let mut lines = permissions(methods, &document.egress).map_err(|error| refuse(error.to_string()))?;
+    let ways = document.authentication.methods.iter().map(way);
+    lines.extend(
+        methods.iter().zip(ways).map(|(method, way)| format!("{}: authenticate as its recipe {way} says", method.id)),
+    );
+    if let Some(line) = lines.iter().find(|line| line.contains(is_steering)) {
+        return Err(refuse(format!("what it asks for holds characters that steer a terminal: {line}")));
+    }
+    lines.sort();
+    Ok(lines)
 }
 
 /// Properties besides the address from which a host name is made: who changes one of them must bring every secret again.
@@ -147,5 +185,5 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn refuse(why: String) -> LoadError {
-    LoadError { code: "invalid-descriptor", message: format!("the component describes itself wrongly: {why}") }
+    LoadError::new("invalid-descriptor", &format!("the component describes itself wrongly: {why}"))
 }

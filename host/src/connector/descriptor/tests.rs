@@ -218,3 +218,50 @@ fn every_field_that_names_a_host_counts() {
     renamed["client"]["id"] = json!("y");
     assert!(!descriptor.address_fields_differ(&stored, &renamed));
 }
+
+#[test]
+fn what_people_approve_is_short_and_says_what_it_is() {
+    for id in ["", "a b", "token\nsend GET to the connection's host, /harmless", "t\u{202e}oken", &"x".repeat(65)] {
+        refused(|d| d["authentication"]["methods"][0]["id"] = json!(id), "1 to 64 letters");
+    }
+    let method = |i: usize| {
+        let mut method = document()["authentication"]["methods"][0].clone();
+        method["id"] = json!(format!("m{i}"));
+        method
+    };
+    refused(|d| d["authentication"]["methods"] = (0..33).map(method).collect(), "more than 32");
+    // One path and one target are in each of the two methods, and in `egress`.
+    let paths = |n: usize| (0..n).map(|i| json!(format!("/{i}"))).collect::<Value>();
+    refused(|d| d["egress"][0]["paths"] = paths(252), "256 targets and paths");
+    let mut most = document();
+    most["egress"][0]["paths"] = paths(251);
+    let most = Descriptor::parse(&most.to_string()).expect("as many as there may be");
+    assert!(most.permissions().len() > 251);
+    // Few targets with long paths say more than anybody reads.
+    let long: Value = (0..100).map(|i| json!(format!("/{i}{}", "x".repeat(1000)))).collect();
+    refused(|d| d["egress"][0]["paths"] = long, "64 KiB");
+    refused(|d| d["egress"][0]["paths"] = json!([format!("/{}", "x".repeat(1024))]), "1024 bytes");
+    refused(|d| d["egress"][0]["fromResponse"] = json!({ "at": "/a\nb", "hostSuffixes": [".a.example"] }), "steer");
+    let body = |at: &str| json!({ "at": at, "verbs": ["SHOW"] });
+    refused(
+        |d| d["authentication"]["methods"][0]["apply"]["to"][0]["body"] = body("/statement\u{2066}"),
+        "steer",
+    );
+    refused(
+        |d| d["authentication"]["methods"][0]["apply"]["to"][0]["body"] = body(&format!("/{}", "x".repeat(1024))),
+        "1024 bytes",
+    );
+    refused(|d| d["secrets"] = (0..65).map(|i| json!(format!("s{i}"))).collect(), "more than 64 properties");
+    refused(|d| d["authentication"]["methods"][0]["config"] = json!(vec!["port"; 65]), "at most 64 properties");
+}
+
+#[test]
+fn a_refusal_does_not_repeat_the_document_raw() {
+    let mut document = document();
+    document["\u{1b}]0;owned\u{7}\u{202e}"] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.contains(r"\u{1b}]0;owned\u{7}\u{202e}"), "{:?}", error.message);
+    document["x".repeat(500_000)] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.len() <= 4096, "{}", error.message.len());
+}

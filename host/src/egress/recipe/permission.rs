@@ -1,7 +1,8 @@
 //! What a connector may do, as lines that people approve: each target of a credential or of a request, each place that
 //! the host sends secrets to, each leave to follow an answer.
 //!
-//! Two versions with equal lines may do the same; whatever changes that changes a line.
+//! Two versions with equal lines may do the same; whatever changes that changes a line. A line repeats what stands once in
+//! the document, so the lines are bounded while they are made.
 
 use std::collections::BTreeSet;
 
@@ -10,43 +11,70 @@ use super::{
     origin::{ExchangeUrl, Origin},
 };
 
+/// Most text of all lines: what people are to read before they approve.
+const MAX_TEXT: usize = 64 << 10;
+
+/// The lines say more than anybody reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what it asks for takes more than {} KiB to tell: nobody could approve that", MAX_TEXT >> 10)]
+pub struct TooMuch;
+
 /// All of it, sorted.
-#[must_use]
-pub fn permissions(methods: &[Recipe], reach: &[Target]) -> Vec<String> {
-    let mut lines = BTreeSet::new();
+pub fn permissions(methods: &[Recipe], reach: &[Target]) -> Result<Vec<String>, TooMuch> {
+    let mut lines = Lines { found: BTreeSet::new(), left: MAX_TEXT };
     for recipe in methods {
         let id = &recipe.id;
         for exchange in recipe.exchanges() {
-            lines.extend(of_exchange(recipe, exchange));
+            lines.add_all(of_exchange(recipe, exchange))?;
         }
         for target in &recipe.apply.to {
-            lines.extend(of_target(&format!("{id}: send the credential with"), target));
+            lines.add_all(of_target(&format!("{id}: send the credential with"), target))?;
         }
         for secret in recipe.persisted() {
-            lines.insert(format!("{id}: store what the platform gives as the new `{secret}`"));
+            lines.add(format!("{id}: store what the platform gives as the new `{secret}`"))?;
         }
     }
     for target in reach {
-        lines.extend(of_target("send", target));
+        lines.add_all(of_target("send", target))?;
     }
-    lines.into_iter().collect()
+    Ok(lines.found.into_iter().collect())
 }
 
-fn of_exchange(recipe: &Recipe, exchange: &Exchange) -> Vec<String> {
+/// Lines, and how much text there may still be. One that is there already counts as well: making it is the work.
+struct Lines {
+    found: BTreeSet<String>,
+    left: usize,
+}
+
+impl Lines {
+    fn add(&mut self, line: String) -> Result<(), TooMuch> {
+        self.left = self.left.checked_sub(line.len()).ok_or(TooMuch)?;
+        self.found.insert(line);
+        Ok(())
+    }
+
+    /// One after the other, so that none is made after the one that is too much.
+    fn add_all(&mut self, lines: impl Iterator<Item = String>) -> Result<(), TooMuch> {
+        lines.into_iter().try_for_each(|line| self.add(line))
+    }
+}
+
+fn of_exchange<'a>(recipe: &'a Recipe, exchange: &'a Exchange) -> impl Iterator<Item = String> + 'a {
     let secrets = if recipe.secrets.is_empty() { "the configuration".to_owned() } else { listed(&recipe.secrets) };
     let place = |url: &ExchangeUrl| match url {
         ExchangeUrl::Literal(text) => text.clone(),
         ExchangeUrl::Connection { path } => format!("{OWN}{path}"),
         ExchangeUrl::Config(property) => format!("the URL in `{property}`"),
     };
-    let line = |url| format!("{}: exchange {secrets} for a grant with {} {}", recipe.id, exchange.method, place(url));
-    exchange.url.iter().map(line).collect()
+    let line =
+        move |url| format!("{}: exchange {secrets} for a grant with {} {}", recipe.id, exchange.method, place(url));
+    exchange.url.iter().map(line)
 }
 
 /// How the connection's own origin is told.
 const OWN: &str = "the connection's host, ";
 
-fn of_target(what: &str, target: &Target) -> Vec<String> {
+fn of_target<'a>(what: &'a str, target: &'a Target) -> impl Iterator<Item = String> + 'a {
     let origin = match &target.origin {
         Origin::Literal(text) => format!("{text}, "),
         Origin::Connection => OWN.to_owned(),
@@ -54,12 +82,11 @@ fn of_target(what: &str, target: &Target) -> Vec<String> {
     };
     let methods = listed(&target.methods);
     let body = target.body.as_ref().map(of_body).unwrap_or_default();
-    let mut lines: Vec<_> =
-        target.paths.iter().map(|path| format!("{what} {methods} to {origin}{path}{body}")).collect();
-    if let Some(follow) = &target.from_response {
-        lines.extend(target.paths.iter().map(|path| format!("{} named by {origin}{path}", of_response(follow))));
-    }
-    lines
+    let follow = target.from_response.as_ref().map(of_response);
+    target.paths.iter().flat_map(move |path| {
+        let followed = follow.as_ref().map(|follow| format!("{follow} named by {origin}{path}"));
+        [Some(format!("{what} {methods} to {origin}{path}{body}")), followed].into_iter().flatten()
+    })
 }
 
 fn of_body(rule: &BodyRule) -> String {
@@ -116,7 +143,8 @@ mod tests {
 
     fn lines(recipe: &Value, reach: &Value) -> Vec<String> {
         let recipe = serde_json::from_value(recipe.clone()).expect("recipe");
-        permissions(&[recipe], &serde_json::from_value::<Vec<Target>>(reach.clone()).expect("reach"))
+        let reach = serde_json::from_value::<Vec<Target>>(reach.clone()).expect("reach");
+        permissions(&[recipe], &reach).expect("few lines")
     }
 
     fn reach() -> Value {
@@ -169,5 +197,18 @@ mod tests {
         }
         // Order says nothing.
         assert_eq!(lines(&set(recipe(), "/apply/to/0/methods", json!(["GET", "POST"])), &reach()), before);
+    }
+
+    #[test]
+    fn lines_that_repeat_themselves_are_not_made_without_end() {
+        let mut recipe = recipe();
+        // Twenty thousand lines of 40 KiB each would be 800 MB.
+        recipe["id"] = json!("x".repeat(40 << 10));
+        recipe["apply"]["to"][0]["paths"] = (0..20_000).map(|i| json!(format!("/{i}"))).collect();
+        let recipe: Recipe = serde_json::from_value(recipe).expect("recipe");
+        assert_eq!(permissions(&[recipe], &[]), Err(TooMuch));
+        let mut reach = reach();
+        reach[0]["fromResponse"]["at"] = json!(format!("/{}", "x".repeat(MAX_TEXT)));
+        assert_eq!(permissions(&[], &serde_json::from_value::<Vec<Target>>(reach).expect("reach")), Err(TooMuch));
     }
 }

@@ -37,6 +37,12 @@ pub struct InvalidRecipe {
 /// Values that a recipe may derive.
 const MAX_LETS: usize = 64;
 
+/// Configuration properties that a recipe may use, and secrets.
+const MAX_PROPERTIES: usize = 64;
+
+/// Longest id of a method.
+const MAX_ID: usize = 64;
+
 type Checked = Result<(), InvalidRecipe>;
 
 fn refuse<T>(at: impl Into<String>, message: impl Into<String>) -> Result<T, InvalidRecipe> {
@@ -46,8 +52,10 @@ fn refuse<T>(at: impl Into<String>, message: impl Into<String>) -> Result<T, Inv
 impl Recipe {
     /// Checks the recipe against the connector's configuration schema and the dotted paths of its secrets.
     pub fn validate(&self, schema: &Value, secrets: &[String]) -> Result<(), InvalidRecipe> {
-        if self.id.is_empty() {
-            return refuse("id", "it must not be empty");
+        // It begins every line that people approve.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if self.id.is_empty() || self.id.len() > MAX_ID || !self.id.bytes().all(plain) {
+            return refuse("id", "it has 1 to 64 letters, digits, `-`, `_` and `.`");
         }
         let mut known = Known::of(self, schema, secrets)?;
         for (index, step) in self.acquire.iter().enumerate() {
@@ -126,6 +134,11 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn of(recipe: &'a Recipe, schema: &Value, secrets: &[String]) -> Result<Self, InvalidRecipe> {
+        for (at, list) in [("config", &recipe.config), ("secrets", &recipe.secrets)] {
+            if list.len() > MAX_PROPERTIES {
+                return refuse(at, format!("at most {MAX_PROPERTIES} properties can be named"));
+            }
+        }
         for property in &recipe.config {
             property::check_config("config", property, schema, secrets)?;
         }

@@ -16,6 +16,12 @@ const MAX_WITHOUT: usize = 64;
 /// Keys that a guard may name.
 const MAX_KEYS: usize = 64;
 
+/// Verbs that a guard may name, suffixes of hosts and headers that may go along.
+const MAX_LIST: usize = 32;
+
+/// Longest text of a rule: a path, a pointer, a word, a header's value.
+const MAX_TEXT: usize = 1024;
+
 impl Target {
     /// Checks a declaration of what the guest may reach, with the credential or without.
     pub fn validate(&self, schema: &Value, secrets: &[String]) -> Result<(), InvalidRecipe> {
@@ -40,16 +46,34 @@ pub(super) fn check_reach(reach: &Target, at: &str) -> Checked {
     if let Some(path) = reach.paths.iter().find(|path| !is_pattern(path)) {
         return refuse(format!("{at}.paths"), format!("`{path}` is not a literal canonical path with `*`"));
     }
+    short(&format!("{at}.paths"), reach.paths.iter())?;
     if reach.methods.is_empty() {
         return refuse(format!("{at}.methods"), "name at least one");
     }
+    few(&format!("{at}.methods"), reach.methods.len(), METHODS.len())?;
     if let Some(method) = reach.methods.iter().find(|method| !is_method(method)) {
         return refuse(format!("{at}.methods"), format!("`{method}` is none of {METHODS:?}"));
     }
     reach.body.as_ref().map_or(Ok(()), |rule| check_body(rule, at))
 }
 
+/// A list that nobody could read is none that people approve.
+fn few(at: &str, found: usize, most: usize) -> Checked {
+    if found > most { refuse(at, format!("at most {most} can be named")) } else { Ok(()) }
+}
+
+fn short<'a>(at: &str, mut texts: impl Iterator<Item = &'a String>) -> Checked {
+    if texts.any(|text| text.len() > MAX_TEXT) {
+        return refuse(at, format!("a text has more than {MAX_TEXT} bytes"));
+    }
+    Ok(())
+}
+
 fn check_body(rule: &BodyRule, at: &str) -> Checked {
+    let words = [&rule.verbs, &rule.names, &rule.without, &rule.keys];
+    short(&format!("{at}.body"), words.into_iter().flatten().chain([&rule.at]))?;
+    few(&format!("{at}.body.verbs"), rule.verbs.len(), MAX_LIST)?;
+    few(&format!("{at}.body.names"), rule.names.len(), MAX_LIST)?;
     check_pointer(&format!("{at}.body.at"), &rule.at)?;
     let word = |verb: &String| !verb.is_empty() && verb.bytes().all(|b| b.is_ascii_alphabetic());
     if rule.verbs.is_empty() || !rule.verbs.iter().all(word) {
@@ -74,6 +98,15 @@ fn check_body(rule: &BodyRule, at: &str) -> Checked {
 }
 
 fn check_named(rule: &FromResponse, at: &str) -> Checked {
+    for (name, found) in [
+        ("hostSuffixes", rule.host_suffixes.len()),
+        ("headerValues", rule.header_values.len()),
+        ("headers", rule.headers.len()),
+    ] {
+        few(&format!("{at}.{name}"), found, MAX_LIST)?;
+    }
+    let texts = rule.host_suffixes.iter().chain(&rule.header_values).chain([&rule.at]);
+    short(at, texts.chain(rule.headers.iter().flat_map(|(name, value)| [name, value])))?;
     let pointer = |name: &str, text: &str| match Pointer::parse(text) {
         Some(_) => Ok(()),
         None => refuse(format!("{at}.{name}"), format!("`{text}` is not a JSON pointer below the top")),

@@ -81,7 +81,7 @@ fn what_means_nothing_or_too_much_is_refused() {
         ("/expired/0/unknown".to_owned(), json!(1), "unknown field"),
         ("/lifetime/unknown".to_owned(), json!(1), "unknown field"),
         ("/apply".to_owned(), Value::Null, "missing field `apply`"),
-        ("/id".to_owned(), json!(""), "must not be empty"),
+        ("/id".to_owned(), json!(""), "1 to 64 letters"),
         (exchange("form/a"), json!("{{ config.user"), "not a template"),
         (exchange("form/a"), json!("{{ config.user|shell }}"), "filters are"),
         // Names.
