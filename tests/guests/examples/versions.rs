@@ -1,11 +1,14 @@
 //! A connector of which tests make as many versions as they like: its description lies in one place of the component, padded,
 //! so that a test can write another one over it. What it does wrong, it reads there too, by a word of its `description`.
 //!
-//! Words: `check-fails`, `read-traps`, `read-fails`, `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
+//! Words: `check-fails`, `check-loops`, `read-traps`, `read-fails`, `read-refused` (for good), `read-loops`, `tables=A,B` (what it
+//! lists; `one,two` otherwise), `columns=A,B` (what each of them has; none otherwise), `slow` (one table a page).
 
 use std::hint::black_box;
 
-use wharfinger_guests::{Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, object, page, passed};
+use wharfinger_guests::{
+    Column, Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, object, page, passed,
+};
 
 /// Bytes that the description may have.
 const ROOM: usize = 6144;
@@ -69,15 +72,16 @@ fn says(word: &str) -> bool {
     words().iter().any(|found| found == word)
 }
 
-fn tables() -> Vec<String> {
+/// The names after a word, or others.
+fn names(word: &str, otherwise: &str) -> Vec<String> {
     let words = words();
-    let list = words.iter().find_map(|word| word.strip_prefix("tables=")).unwrap_or("one,two");
+    let list = words.iter().find_map(|found| found.strip_prefix(word)).unwrap_or(otherwise);
     list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn failed(message: &str) -> Error {
+fn failed(code: &str, message: &str) -> Error {
     Error {
-        code: "internal".into(),
+        code: code.into(),
         message: message.into(),
         detail: None,
         retry_after_ms: None,
@@ -87,7 +91,15 @@ fn failed(message: &str) -> Error {
 }
 
 fn table(name: &str) -> Object {
-    Object { remote_id: Some(format!("id of {name}")), columns: Some(Vec::new()), ..object(&[name]) }
+    let columns = names("columns=", "").into_iter().map(|name| Column {
+        name,
+        data_type: "text".into(),
+        nullable: None,
+        comment: None,
+        position: None,
+        extra: Vec::new(),
+    });
+    Object { remote_id: Some(format!("id of {name}")), columns: Some(columns.collect()), ..object(&[name]) }
 }
 
 impl Guest for Versions {
@@ -96,6 +108,9 @@ impl Guest for Versions {
     }
 
     fn check(_config: String) -> Result<Vec<Outcome>, Error> {
+        while says("check-loops") {
+            black_box(());
+        }
         if says("check-fails") {
             return Ok(vec![Outcome {
                 capability: "authenticate".into(),
@@ -117,9 +132,12 @@ impl Guest for Versions {
             black_box(());
         }
         if says("read-fails") {
-            return Err(failed("this version cannot read"));
+            return Err(failed("internal", "this version cannot read"));
         }
-        let tables = tables();
+        if says("read-refused") {
+            return Err(failed("unsupported", "this version cannot read at all"));
+        }
+        let tables = names("tables=", "one,two");
         let from: usize = request.cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let at_once = if says("slow") { 1 } else { tables.len().max(1) };
         let objects: Vec<Object> = tables.iter().skip(from).take(at_once).map(|name| table(name)).collect();
