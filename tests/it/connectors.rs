@@ -3,6 +3,8 @@
 mod blocks;
 mod command;
 mod lasting;
+mod shadow;
+mod side;
 mod swap;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -1,12 +1,14 @@
 //! A connector of which tests make as many versions as they like: its description lies in one place of the component, padded,
 //! so that a test can write another one over it. What it does wrong, it reads there too, by a word of its `description`.
 //!
-//! Words: `check-fails`, `check-asks` (the platform, and passes whatever it says), `read-traps`, `read-fails`, `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
+//! Words: `check-fails`, `check-loops`, `check-asks` (the platform, and passes whatever it says), `read-traps`, `read-fails`,
+//! `read-refused` (for good), `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `columns=A,B` (what each of them
+//! has; none otherwise), `slow` (one table a page).
 
 use std::hint::black_box;
 
 use wharfinger_guests::{
-    Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, configured, get, http, object, page, passed,
+    Column, Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, configured, get, http, object, page, passed,
 };
 
 /// Bytes that the description may have.
@@ -71,15 +73,16 @@ fn says(word: &str) -> bool {
     words().iter().any(|found| found == word)
 }
 
-fn tables() -> Vec<String> {
+/// The names after a word, or others.
+fn names(word: &str, otherwise: &str) -> Vec<String> {
     let words = words();
-    let list = words.iter().find_map(|word| word.strip_prefix("tables=")).unwrap_or("one,two");
+    let list = words.iter().find_map(|found| found.strip_prefix(word)).unwrap_or(otherwise);
     list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn failed(message: &str) -> Error {
+fn failed(code: &str, message: &str) -> Error {
     Error {
-        code: "internal".into(),
+        code: code.into(),
         message: message.into(),
         detail: None,
         retry_after_ms: None,
@@ -89,7 +92,15 @@ fn failed(message: &str) -> Error {
 }
 
 fn table(name: &str) -> Object {
-    Object { remote_id: Some(format!("id of {name}")), columns: Some(Vec::new()), ..object(&[name]) }
+    let columns = names("columns=", "").into_iter().map(|name| Column {
+        name,
+        data_type: "text".into(),
+        nullable: None,
+        comment: None,
+        position: None,
+        extra: Vec::new(),
+    });
+    Object { remote_id: Some(format!("id of {name}")), columns: Some(columns.collect()), ..object(&[name]) }
 }
 
 impl Guest for Versions {
@@ -98,6 +109,9 @@ impl Guest for Versions {
     }
 
     fn check(config: String) -> Result<Vec<Outcome>, Error> {
+        while says("check-loops") {
+            black_box(());
+        }
         if says("check-asks") {
             let _ = http::send(&get(format!("{}/check", configured(&config, "origin"))));
         }
@@ -122,9 +136,12 @@ impl Guest for Versions {
             black_box(());
         }
         if says("read-fails") {
-            return Err(failed("this version cannot read"));
+            return Err(failed("internal", "this version cannot read"));
         }
-        let tables = tables();
+        if says("read-refused") {
+            return Err(failed("unsupported", "this version cannot read at all"));
+        }
+        let tables = names("tables=", "one,two");
         let from: usize = request.cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let at_once = if says("slow") { 1 } else { tables.len().max(1) };
         let objects: Vec<Object> = tables.iter().skip(from).take(at_once).map(|name| table(name)).collect();

@@ -11,7 +11,7 @@ use crate::{
     connector::health::Snapshot,
     db::connectors::{Read, WithVersions},
     model::{
-        connector::{Finding, Gave, Installed, Origin, RolledBack, Rollout, Version},
+        connector::{Finding, Gave, Installed, Origin, RolledBack, Rollout, Step, Version},
         id::{ConnectionId, JobId},
         job::{Job, JobState},
         name::{ConnectionKey, Technology},
@@ -217,11 +217,26 @@ impl ConnectorJson {
                 connections: keys(canary.connections.iter(), connections),
             }),
             previous: connector.previous.clone(),
-            rollout: connector.rollout.as_ref().map(|rollout| RolloutJson::new(rollout, connections)),
+            rollout: connector.rollout.as_ref().map(|rollout| RolloutJson {
+                // What is promoted in the store serves a moment later.
+                step: if is_taking_over(state, connector, version) { Step::Promote } else { rollout.step }.as_str(),
+                ..RolloutJson::new(rollout, connections)
+            }),
             problem: version.and_then(|version| state.registry.broken(&version.digest)),
             revision: connector.revision,
         }
     }
+}
+
+/// Whether the version that was activated last does not serve yet, and nothing keeps it from that.
+fn is_taking_over(state: &ApiState, connector: &Installed, active: Option<&Version>) -> bool {
+    let (Some(rollout), Some(active)) = (&connector.rollout, active) else { return false };
+    let is_its_own = !rollout.shadow && rollout.canary.is_none() && rollout.version == active.version;
+    let serves = state.connectors.by_technology(&connector.technology);
+    rollout.step == Step::Done
+        && is_its_own
+        && state.registry.broken(&active.digest).is_none()
+        && serves.is_none_or(|serves| serves.digest != active.digest)
 }
 
 impl RolloutJson {

@@ -193,7 +193,7 @@ fn state(known: &Known) -> Markup {
         @if let Some(why) = active.and_then(|version| known.why_broken(version)) {
             span.badge.bad title=(text::plain(why)) { "Cannot be loaded" }
         } @else if let Some(rollout) = it.under_way() {
-            span.badge.live { "Activating " (text::name(&rollout.version)) }
+            span.badge.live { @if rollout.shadow { "Comparing " } @else { "Activating " } (text::name(&rollout.version)) }
         } @else if let Some(canary) = &it.canary {
             span.badge.live { "Trying out " (text::name(&canary.version)) }
         } @else if active.is_none() {

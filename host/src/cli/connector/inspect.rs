@@ -46,6 +46,7 @@ pub(super) async fn run(args: InspectArgs) -> anyhow::Result<Exit> {
 /// All there is to know of a component, as the JSON form says it.
 async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::Result<Value> {
     let interfaces = audit::interfaces(bytes)?;
+    let built = audit::built(bytes)?;
     let state = signature::verify(bytes, beside, &trust.keys);
     let signers: Vec<String> =
         signature::signers(bytes, beside).unwrap_or_default().iter().map(ToString::to_string).collect();
@@ -60,6 +61,8 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::
         "technology": about.technology.as_str(),
         "digest": connector.digest,
         "size": bytes.len(),
+        "witVersion": built.contract,
+        "sdkVersion": built.sdk,
         "signature": {
             "state": state.as_ref().map_or("invalid", SignatureState::as_str),
             "keys": signers,
@@ -80,6 +83,8 @@ fn print(found: &Value) {
     }
     println!("technology  {}", text("technology"));
     println!("digest      sha256:{}, {} bytes", text("digest"), found["size"]);
+    let sdk = found["sdkVersion"].as_str().map_or("without the SDK".to_owned(), |sdk| format!("SDK {}", shown(sdk)));
+    println!("built with  WIT {}, {sdk}", text("witVersion"));
     println!("signature   {}", found["signature"]["state"].as_str().unwrap_or_default());
     list("signed by", &found["signature"]["keys"]);
     if let Some(refused) = found["signature"]["refused"].as_str() {

@@ -322,6 +322,8 @@ fn shown(connector: &Value) -> String {
             text(version, "digest").get(..12).unwrap_or_default().to_owned(),
             text(version, "origin").to_owned(),
             text(version, "signature").to_owned(),
+            version["witVersion"].as_str().unwrap_or("-").to_owned(),
+            version["sdkVersion"].as_str().unwrap_or("-").to_owned(),
             if waiting > 0 { format!("{} ({waiting} wait)", permissions.len()) } else { permissions.len().to_string() },
             note.to_owned(),
         ]
@@ -329,7 +331,8 @@ fn shown(connector: &Value) -> String {
     let versions = connector["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let rows: Vec<Vec<String>> = versions.iter().map(row).collect();
     out.push('\n');
-    out.push_str(&table::layout(&["VERSION", "STATE", "DIGEST", "ORIGIN", "SIGNATURE", "PERMISSIONS", "NOTE"], &rows));
+    let head = ["VERSION", "STATE", "DIGEST", "ORIGIN", "SIGNATURE", "WIT", "SDK", "PERMISSIONS", "NOTE"];
+    out.push_str(&table::layout(&head, &rows));
     for version in versions {
         for permission in version["permissions"].as_array().into_iter().flatten().filter(|p| p["granted"] != true) {
             let line = format!("{} waits for: {}", text(version, "version"), text(permission, "permission"));
@@ -357,6 +360,12 @@ mod tests {
     }
 
     #[test]
+    fn what_was_only_compared_is_told_as_such() {
+        let rollout = json!({ "version": "1.1.0", "step": "done", "shadow": true, "findings": [] });
+        assert_eq!(progress("guest", &json!({ "rollout": rollout })), "guest 1.1.0: compared\n");
+    }
+
+    #[test]
     fn a_connector_is_shown_with_its_versions_and_findings() {
         let connector = json!({
             "name": "guest", "technology": "Guest", "version": "1.0.0",
@@ -364,13 +373,19 @@ mod tests {
             "rollout": { "version": "1.2.0", "step": "blocked", "findings": [{ "blocks": true, "message": "A: no" }] },
             "versions": [{
                 "version": "1.2.0", "state": "waiting", "digest": "ab", "origin": "upload", "signature": "unsigned",
+                "witVersion": "0.1.0", "sdkVersion": "0.1.7",
                 "permissions": [{ "permission": "send GET", "granted": false }]
             }]
         });
         let text = shown(&connector);
-        for part in
-            ["1.1.0 for 1", "1.2.0 blocked", "stands in the way: A: no", "1 (1 wait)", "1.2.0 waits for: send GET"]
-        {
+        for part in [
+            "1.1.0 for 1",
+            "1.2.0 blocked",
+            "0.1.0  0.1.7",
+            "stands in the way: A: no",
+            "1 (1 wait)",
+            "1.2.0 waits for: send GET",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -236,6 +236,7 @@ mod tests {
         assert!(text.contains("value=\"My &lt;Lake&gt;\"") && !text.contains("value=\"Other\""), "{text}");
         assert!(text.contains("1 connection pinned") && text.contains("It was taken back before"), "{text}");
         assert!(text.contains("name=\"revision\" value=\"1\""), "{text}");
+        assert!(text.contains("name=\"how\" value=\"compare\"") && text.contains("serves nobody"), "{text}");
     }
 
     #[test]

@@ -326,6 +326,31 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_tells_what_was_found_and_that_nobody_is_served() {
+        let compared = |step, findings: bool| {
+            let mut known = with(step);
+            let rollout = known.installed.rollout.as_mut().expect("rollout");
+            (rollout.shadow, rollout.by) = (true, None);
+            rollout.findings[0].job = Some(crate::model::id::JobId::from_u128(7));
+            if !findings {
+                rollout.findings.clear();
+            }
+            page(&known)
+        };
+        let text = compared(Step::Shadow, false);
+        assert!(
+            text.contains("● </span>It reads, and that is compared") && text.contains("The host brought it"),
+            "{text}"
+        );
+        assert!(!text.contains("It takes over") && text.contains("Comparing version"), "{text}");
+        let text = compared(Step::Done, true);
+        assert!(text.contains("was compared and serves nobody") && text.contains("What it found"), "{text}");
+        assert!(text.contains(&links::job(crate::model::id::JobId::from_u128(7))), "{text}");
+        assert!(compared(Step::Done, false).contains("It reads what the inventory has"));
+        assert!(compared(Step::Blocked, true).contains("would not work"));
+    }
+
+    #[test]
     fn what_was_just_done_is_told_of_versions_that_are_there() {
         let told = |query: &str| {
             told(&sample::known(), &ListQuery::of(&format!("/x?{query}").parse().expect("uri"))).into_string()

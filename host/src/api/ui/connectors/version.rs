@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::connectors::state_of,
     model::{
-        connector::{Origin, Version},
+        connector::{Built, Origin, Version},
         signature::SignatureState,
     },
 };
@@ -29,6 +29,7 @@ pub(super) fn table(known: &Known, now: Timestamp) -> Markup {
                 th.wide scope="col" { "Signature" }
                 th.wide scope="col" { "From" }
                 th.wide scope="col" { "Installed" }
+                th.wide scope="col" title="The versions of the contract and of the SDK that it was built with" { "Built with" }
                 th.wide scope="col" title="SHA-256 of the component; one click selects all of it" { "Digest" }
                 th.act scope="col" { "Action" }
             } }
@@ -52,6 +53,7 @@ fn row(known: &Known, version: &Version, now: Timestamp) -> Markup {
                 (format::time(version.at, now))
                 @if let Some(by) = &version.by { " by " (text::name(&by.name)) }
             }
+            td.wide { (built(&version.built)) }
             td.wide { code.digest title=(version.digest) { (version.digest) } }
             td.act { (menu(known, version)) }
         }
@@ -67,9 +69,9 @@ fn state(known: &Known, version: &Version) -> Markup {
         "previous" => ("", "Active before"),
         _ => ("", "Ready"),
     };
-    let under_way = known.installed.under_way().is_some_and(|rollout| rollout.version == version.version);
+    let under_way = known.installed.under_way().filter(|rollout| rollout.version == version.version);
     html! {
-        @if under_way { span.badge.live { "Activating" } } @else { span.badge.(class) { (word) } }
+        @if let Some(it) = under_way { span.badge.live { @if it.shadow { "Comparing" } @else { "Activating" } } } @else { span.badge.(class) { (word) } }
         @if known.why_broken(version).is_some() { " " span.badge.bad { "Cannot be loaded" } }
     }
 }
@@ -85,6 +87,13 @@ pub(super) fn signature(version: &Version) -> Markup {
             (_, Ok(SignatureState::Unsigned)) => span.badge { "Not signed" },
             (_, Err(_)) => (text::name(&version.signature)),
         }
+    }
+}
+
+fn built(built: &Built) -> Markup {
+    html! {
+        @match &built.contract { Some(wit) => { "WIT " (text::name(wit)) } None => span.faint { "not known" } }
+        @if let Some(sdk) = &built.sdk { ", SDK " (text::name(sdk)) }
     }
 }
 
