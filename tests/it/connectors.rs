@@ -2,7 +2,9 @@
 
 mod blocks;
 mod command;
+mod follow;
 mod lasting;
+mod overtaken;
 mod swap;
 
 use std::{collections::BTreeSet, time::Duration};

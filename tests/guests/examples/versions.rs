@@ -1,11 +1,13 @@
 //! A connector of which tests make as many versions as they like: its description lies in one place of the component, padded,
 //! so that a test can write another one over it. What it does wrong, it reads there too, by a word of its `description`.
 //!
-//! Words: `check-fails`, `read-traps`, `read-fails`, `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
+//! Words: `check-asks` (the platform for `/check`, whatever it says), `check-fails`, `read-traps`, `read-fails`, `read-loops`, `tables=A,B` (what it lists; `one,two` otherwise), `slow` (one table a page).
 
 use std::hint::black_box;
 
-use wharfinger_guests::{Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, object, page, passed};
+use wharfinger_guests::{
+    Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, configured, get, http, object, page, passed,
+};
 
 /// Bytes that the description may have.
 const ROOM: usize = 6144;
@@ -95,7 +97,10 @@ impl Guest for Versions {
         description()
     }
 
-    fn check(_config: String) -> Result<Vec<Outcome>, Error> {
+    fn check(config: String) -> Result<Vec<Outcome>, Error> {
+        if says("check-asks") {
+            let _ = http::send(&get(format!("{}/check", configured(&config, "origin"))));
+        }
         if says("check-fails") {
             return Ok(vec![Outcome {
                 capability: "authenticate".into(),
