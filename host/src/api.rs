@@ -23,6 +23,7 @@ pub mod operations;
 pub mod request;
 pub mod routes;
 pub mod settings;
+pub mod streams;
 pub mod ui;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -71,12 +72,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { check_timeout: Duration::from_secs(60), store_file: None }
     }
-}
-
-/// Room for as many streams of events as may be open at the same time.
-#[must_use]
-pub fn streams() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(jobs::MAX_STREAMS))
 }
 
 /// The whole HTTP surface: the table's routes, the UI, and an answer in the API's shape for everything else.

@@ -122,6 +122,7 @@ impl App {
                 tasks_per_job: config.jobs.parallel,
                 keep_jobs_days: config.jobs.keep_days,
                 keep_changes_days: config.history.keep_days,
+                keep_audit_days: config.history.audit_days,
             },
         };
         registry.start(&shutdown, &tasks);
@@ -134,7 +135,7 @@ impl App {
             vault,
             clock: options.clock,
             options: Arc::new(api::Options { store_file: Some(dir.join(STORE)), ..api::Options::default() }),
-            streams: api::streams(),
+            streams: api::streams::room(),
             stopping: shutdown.clone(),
         };
         serve(listener, state, shutdown.clone(), &tasks);

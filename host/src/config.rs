@@ -89,6 +89,8 @@ pub struct Jobs {
 pub struct History {
     /// Days that changes are kept.
     pub keep_days: u32,
+    /// Days that the audit is kept; the newest 1000 entries stay.
+    pub audit_days: u32,
 }
 
 /// What connectors may use.
@@ -207,11 +209,11 @@ impl Default for Jobs {
 
 impl Default for History {
     fn default() -> Self {
-        Self { keep_days: 365 }
+        Self { keep_days: 365, audit_days: 400 }
     }
 }
 
-const KNOWN_VARIABLES: [&str; 21] = [
+const KNOWN_VARIABLES: [&str; 22] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -228,6 +230,7 @@ const KNOWN_VARIABLES: [&str; 21] = [
     "WHARFINGER_JOBS_PARALLEL",
     "WHARFINGER_JOBS_KEEP_DAYS",
     "WHARFINGER_HISTORY_KEEP_DAYS",
+    "WHARFINGER_HISTORY_AUDIT_DAYS",
     "WHARFINGER_URL",
     "WHARFINGER_API_KEY",
     "WHARFINGER_REGISTRY",
@@ -438,6 +441,9 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
     if let Some(v) = value("WHARFINGER_HISTORY_KEEP_DAYS") {
         file.history.keep_days = parsed("WHARFINGER_HISTORY_KEEP_DAYS", v, "a number of days")?;
     }
+    if let Some(v) = value("WHARFINGER_HISTORY_AUDIT_DAYS") {
+        file.history.audit_days = parsed("WHARFINGER_HISTORY_AUDIT_DAYS", v, "a number of days")?;
+    }
     Ok(())
 }
 
@@ -492,9 +498,11 @@ impl TryFrom<File> for Config {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to 64, not {number}")));
             }
         }
-        for (name, days, most) in
-            [("jobs.keep_days", file.jobs.keep_days, 3650), ("history.keep_days", file.history.keep_days, 36_500)]
-        {
+        for (name, days, most) in [
+            ("jobs.keep_days", file.jobs.keep_days, 3650),
+            ("history.keep_days", file.history.keep_days, 36_500),
+            ("history.audit_days", file.history.audit_days, 36_500),
+        ] {
             if !(1..=most).contains(&days) {
                 return Err(ConfigError::Value(name.into(), format!("must be 1 to {most} days, not {days}")));
             }
@@ -573,6 +581,7 @@ mod tests {
             ("WHARFINGER_JOBS_WORKERS", "0"),
             ("WHARFINGER_JOBS_KEEP_DAYS", "0"),
             ("WHARFINGER_HISTORY_KEEP_DAYS", "0"),
+            ("WHARFINGER_HISTORY_AUDIT_DAYS", "0"),
         ] {
             assert!(Config::load(&Flags::default(), &env(&[(name, value)])).is_err(), "{name}={value}");
         }

@@ -48,11 +48,13 @@ pub struct Options {
     pub keep_jobs_days: u32,
     /// Days that changes are kept.
     pub keep_changes_days: u32,
+    /// Days that entries of the audit are kept.
+    pub keep_audit_days: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { jobs: 4, tasks_per_job: 8, keep_jobs_days: 90, keep_changes_days: 365 }
+        Self { jobs: 4, tasks_per_job: 8, keep_jobs_days: 90, keep_changes_days: 365, keep_audit_days: 400 }
     }
 }
 

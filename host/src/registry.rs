@@ -36,6 +36,7 @@ use crate::{
     model::{
         connection::Actor,
         connector::{Installed, Origin, RolledBack, Version},
+        id::ConnectionId,
         name::Technology,
         signature::Trust,
     },
@@ -180,12 +181,19 @@ impl Registry {
         }
     }
 
-    /// A version of the connector of a technology, loaded if it is not; none where it is not installed and ready.
-    pub async fn pinned(&self, technology: &Technology, version: &str) -> Option<Arc<Connector>> {
+    /// A version of the connector of a technology, loaded if it is not; none where a connection (none: one that is about to
+    /// be) cannot be pinned to it.
+    pub async fn pinned(
+        &self,
+        technology: &Technology,
+        version: &str,
+        connection: Option<ConnectionId>,
+    ) -> Option<Arc<Connector>> {
         let all = self.parts().db.connectors().await.ok()?;
         let (connector, versions) = all.iter().find(|(connector, _)| connector.technology == *technology)?;
+        let may_pin = connector.may_pin(version, connection);
         let version = versions.iter().find(|found| found.version == version)?;
-        if !connector.waiting(version).is_empty() || version.taken_back.is_some() {
+        if !may_pin || !connector.waiting(version).is_empty() || version.taken_back.is_some() {
             return None;
         }
         self.load(version).await.ok()

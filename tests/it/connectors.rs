@@ -2,7 +2,9 @@
 
 mod blocks;
 mod command;
+mod follow;
 mod lasting;
+mod overtaken;
 mod shadow;
 mod side;
 mod swap;

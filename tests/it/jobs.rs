@@ -1,6 +1,6 @@
 //! Jobs end to end: by the clock, by the stream of events, together, and stopped.
 
-mod events;
+pub(crate) mod events;
 mod schedule;
 
 use std::time::Duration;

@@ -195,6 +195,34 @@ async fn a_version_that_cannot_read_the_cursor_begins_the_partition_again() -> a
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_reads_no_columns_by_name_lists_once_for_all_that_were_asked_for() -> anyhow::Result<()> {
+    let platform = Platform::start(PAGES).await?;
+    let host = TestHost::start().await?;
+    let connectors = host.app().connectors();
+    connectors.load(&std::fs::read(guests::PAGES_BY_NAME)?).await?;
+    let answer = host.client().post("/data/connection", &platform.payload()).await?.expect(201)?;
+    let bulk = answer.json["bulkId"].as_str().context("bulkId")?;
+    // All is listed, and the first questions for columns wait at the gate.
+    platform.asked(PAGES - 1).await?;
+    platform.asked(PAGES).await?;
+    let lists = prepared(connectors, guests::PAGES_V1).await?;
+    serve(connectors, &lists);
+    platform.gate.send_replace(PAGES + 1);
+    let job = host.client().completed(bulk).await?;
+    assert_eq!(job["output"]["errors"], json!([]), "{job}");
+    let begun = platform.requests().into_iter().filter(|(page, by, _)| *page == 0 && by == "1.0.0").count();
+    assert_eq!(begun, 1, "once for all of them");
+    for table in host.client().descendants(KEY).await? {
+        let name = table["name"].as_str().context("name")?;
+        let columns = host.client().get(&format!("/data/columns/{KEY}/{name}")).await?.expect(200)?.json;
+        assert_eq!(columns["columns"], json!([]), "they were read: {columns}");
+    }
+    assert_eq!(host.client().post("/verify", &json!({})).await?.expect(200)?.json["sound"], true);
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sync_whose_connector_vanishes_says_so() -> anyhow::Result<()> {
     let platform = Platform::start(20).await?;
     let (host, bulk) = syncing(&platform, 20).await?;

@@ -1,9 +1,13 @@
 //! Who did what.
 
+mod events;
+
 use axum::{Json, extract::State};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub(super) use events::{EVENT_PARAMETERS, events};
 
 use super::{ApiState, error::ApiError, input::Query};
 use crate::model::connector::AuditEntry;

@@ -9,6 +9,7 @@ mod options;
 mod payload;
 mod schedule;
 mod trial;
+mod tried;
 mod view;
 
 use axum::{
@@ -28,8 +29,8 @@ pub(super) use options::line;
 pub use payload::{CreateConnection, UpdateConnection, Warning};
 pub(super) use schedule::change as change_schedule;
 pub use schedule::{ScheduleInput, ScheduleJson};
-use trial::Rotated;
 pub use trial::{CheckJson, TestResult};
+use tried::Tried;
 pub use view::ConnectionJson;
 
 use super::{
@@ -49,7 +50,6 @@ use crate::{
     model::{
         connection::{Connection, Sealed},
         id::{BulkId, ConnectionId},
-        job::Job,
         name::ConnectionKey,
         path::ObjectPath,
         sight::Sight,
@@ -76,29 +76,41 @@ pub(super) async fn create(
     Body(body): Body<CreateConnection>,
 ) -> Result<(StatusCode, Json<Registered>), ApiError> {
     let pinned = body.pinned(&state).await;
-    let asked = body.admit(&state, pinned)?;
+    let mut asked = body.clone().admit(&state, pinned)?;
     not_taken(&state, &asked.key, &asked.technology, &asked.registration).await?;
     let trial =
         trial::run(&state, &asked.connector, &asked.registration, None, &asked.options.filter).await?.passed()?;
     let rotated = trial.rotated.as_ref();
     let telling = |error| trial::telling(error, rotated);
     let id = ConnectionId::generate();
-    let secrets = rotated.map_or(&asked.registration.secrets, |rotated| &rotated.secrets);
-    let new = NewConnection {
-        id,
-        key: asked.key,
-        technology: asked.technology,
-        secrets: seal(&state, id, secrets).map_err(telling)?,
-        config: asked.registration.config,
-        address: asked.registration.address,
-        identity: trial.identity,
-        host_managed: asked.registration.host_managed,
-        options: asked.options,
-        settings: asked.settings,
-        by: caller.actor(),
+    let mut tries = 0;
+    let (connection, job) = loop {
+        let secrets = rotated.map_or(&asked.registration.secrets, |rotated| &rotated.secrets);
+        let new = NewConnection {
+            id,
+            key: asked.key.clone(),
+            technology: asked.technology.clone(),
+            secrets: seal(&state, id, secrets).map_err(telling)?,
+            config: asked.registration.config.clone(),
+            address: asked.registration.address.clone(),
+            identity: trial.identity.clone(),
+            host_managed: asked.registration.host_managed.clone(),
+            options: asked.options.clone(),
+            settings: asked.settings,
+            by: caller.actor(),
+            admitted_by: Some(asked.connector.digest.clone()),
+        };
+        match state.db.create_connection(new, state.clock.now()).await {
+            // Another version took over since: it may ask for something else.
+            Err(ConnectionError::Served) if tries < tried::TRIES => {
+                tries += 1;
+                state.registry.look_again().await;
+                let pinned = body.pinned(&state).await;
+                asked = body.clone().admit(&state, pinned).map_err(telling)?;
+            }
+            done => break done.map_err(refused).map_err(telling)?,
+        }
     };
-    let created = state.db.create_connection(new, state.clock.now()).await;
-    let (connection, job) = created.map_err(refused).map_err(telling)?;
     tracing::info!(connection.id = %connection.id, connection.key = %connection.key, "connection registered");
     if connection.options.pin.is_some() {
         state.registry.look_again().await;
@@ -150,7 +162,7 @@ pub(super) async fn put(
     let known = state.vault.open(connection.id, &stored).ok();
     let before = known.clone().unwrap_or_default();
     let served_by = body.served_by(&state, &connection).await;
-    let change = body.admit(&state, &connection, known, served_by)?;
+    let change = body.clone().admit(&state, &connection, known.clone(), served_by)?;
     let mut warnings = change.warnings;
     let (mut identity, mut rotated) = (None, None);
     if let Some((connector, registration)) = &change.tried {
@@ -175,14 +187,13 @@ pub(super) async fn put(
         host_managed: connection.host_managed.clone(),
         options: change.options,
         by: caller.actor(),
+        admitted_by: None,
     };
     let (updated, job) = match change.tried {
-        Some((_, r)) => {
-            let update =
-                ConnectionUpdate { config: r.config, address: r.address, host_managed: r.host_managed, ..update };
-            let secrets = Tried { before, asked: r.secrets, rotated };
-            let stored = secrets.store(&state, &connection, update).await;
-            stored.map_err(|error| trial::telling(error, secrets.rotated.as_ref()))?
+        Some(admitted) => {
+            let tried = Tried { before, rotated };
+            let stored = tried.store_as_served(&state, &connection, (&body, known.as_ref()), update, admitted).await;
+            stored.map_err(|error| trial::telling(error, tried.rotated.as_ref()))?
         }
         None => {
             let now = state.clock.now();
@@ -257,55 +268,6 @@ fn seal(state: &ApiState, id: ConnectionId, secrets: &Secrets) -> Result<Sealed,
     state.vault.seal(id, secrets).map_err(|error| ApiError::internal("seal secrets", &error))
 }
 
-/// Times that secrets are put together again because somebody else changed the stored ones in between.
-const TRIES: u32 = 5;
-
-/// The secrets of a change that was tried.
-struct Tried {
-    /// As they were stored when the change was made from them.
-    before: Secrets,
-    asked: Secrets,
-    rotated: Option<Rotated>,
-}
-
-impl Tried {
-    /// Stores a change with its secrets. What was tried was made from the connection as it was read: somebody else's
-    /// change in between must not be lost, nor a secret that the platform has replaced.
-    async fn store(
-        &self,
-        state: &ApiState,
-        connection: &Connection,
-        update: ConnectionUpdate,
-    ) -> Result<(Connection, Option<Job>), ApiError> {
-        let (id, based_on) = (connection.id, Some(connection.revision));
-        for _ in 0..TRIES {
-            let (_, sealed) = state.db.connection_with_secrets(id).await?.ok_or_else(no_such_object)?;
-            let stored = state.vault.open(id, &sealed).unwrap_or_default();
-            let secrets = Some(seal(state, id, &self.latest(&stored))?);
-            let update = ConnectionUpdate { secrets, secrets_were: Some(sealed), ..update.clone() };
-            match state.db.update_connection(id, update, based_on, state.clock.now()).await {
-                Err(ConnectionError::Secrets) => {}
-                done => return done.map_err(refused),
-            }
-        }
-        Err(refused(ConnectionError::Secrets))
-    }
-
-    /// What the payload does not change stays as the store has it now: the platform may have replaced it meanwhile, in
-    /// the try or in a sync that runs.
-    fn latest(&self, stored: &Secrets) -> Secrets {
-        let mut secrets = self.rotated.as_ref().map_or(&self.asked, |rotated| &rotated.secrets).clone();
-        for (name, value) in &mut secrets.0 {
-            if self.before.0.get(name) == self.asked.0.get(name)
-                && let Some(now) = stored.0.get(name)
-            {
-                *value = now.clone();
-            }
-        }
-        secrets
-    }
-}
-
 fn refused(error: ConnectionError) -> ApiError {
     let message = error.to_string();
     match error {
@@ -323,33 +285,7 @@ fn refused(error: ConnectionError) -> ApiError {
         ConnectionError::Pin(_) => ApiError::conflict("cannot-pin", message)
             .hint("GET /connectors/{name} lists the versions that are installed and ready"),
         ConnectionError::Secrets => ApiError::conflict("secrets-changed", message).hint("send it again"),
+        ConnectionError::Served => ApiError::conflict("version-changed", message).hint("send it again"),
         ConnectionError::Db(error) => error.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use zeroize::Zeroizing;
-
-    use super::*;
-
-    fn secrets(refresh: &str, client: &str) -> Secrets {
-        let pairs = [("refresh", refresh), ("client", client)];
-        Secrets(pairs.map(|(name, value)| (name.to_owned(), Zeroizing::new(value.to_owned()))).into())
-    }
-
-    #[test]
-    fn what_a_payload_does_not_change_is_taken_from_the_store() {
-        let tried = |asked, rotated: Option<Secrets>| Tried {
-            before: secrets("one", "known"),
-            asked,
-            rotated: rotated.map(|secrets| Rotated { secrets, only_here: Vec::new() }),
-        };
-        let stored = secrets("two", "known");
-        assert_eq!(tried(secrets("one", "new"), None).latest(&stored), secrets("two", "new"));
-        let by_hand = tried(secrets("by hand", "known"), Some(secrets("after it", "known")));
-        assert_eq!(by_hand.latest(&stored), secrets("after it", "known"));
-        let used = tried(secrets("one", "known"), Some(secrets("old news", "known")));
-        assert_eq!(used.latest(&stored), secrets("two", "known"));
     }
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(super) use events::{EVENT_PARAMETERS, MAX_STREAMS, events};
+pub(super) use events::{EVENT_PARAMETERS, events};
 pub use summary::SummaryJson;
 pub(super) use summary::summary;
 pub use wire::JobJson;

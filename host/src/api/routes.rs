@@ -86,6 +86,7 @@ pub fn table() -> Vec<Route> {
         post("/connectors/{name}/{version}/approve", ADMIN, "Grant a version the permissions that it waits for", connectors::approve).takes::<ApproveBody>().gives::<ConnectorDetail>(200),
         post("/connectors/{name}/{version}/activate", ADMIN, "Begin to activate a version, for all or for chosen connections", connectors::activate).takes::<ActivateBody>().gives::<ConnectorDetail>(202).revisioned(),
         get("/audit",                       ADMIN,  "Who did what, the newest first",                  audit::list).gives::<AuditJson>(200).queries(&audit::AUDIT_PARAMETERS),
+        get("/audit/events",                ADMIN,  "What is done, as it is: server-sent events, each an entry of the audit", audit::events).queries(&audit::EVENT_PARAMETERS),
         post("/verify",                     ADMIN,  "Check the store against its own rules",           operations::verify).gives::<Verified>(200),
         get("/healthz",                     Public, "The process runs",                                operations::healthz).gives::<Health>(200),
         get("/readyz",                      Public, "The host can take requests",                      operations::readyz).gives::<Health>(200),

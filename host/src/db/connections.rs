@@ -58,6 +58,8 @@ pub struct NewConnection {
     pub settings: SettingsChange,
     /// Who registers it.
     pub by: Actor,
+    /// The component that admitted it, by digest; none: whichever serves.
+    pub admitted_by: Option<String>,
 }
 
 /// Why an account was not registered or changed. Nothing was stored.
@@ -84,6 +86,9 @@ pub enum ConnectionError {
     /// Its secrets are no longer those that the new ones were made from.
     #[error("the connection's secrets were replaced meanwhile")]
     Secrets,
+    /// Another version serves it than the one that admitted its configuration.
+    #[error("another version of the connector took over meanwhile")]
+    Served,
     /// It cannot be served by the version that it is to be pinned to.
     #[error("it cannot be pinned: {0}")]
     Pin(String),
@@ -111,6 +116,8 @@ pub struct ConnectionUpdate {
     pub options: ConnectionOptions,
     /// Who changes it.
     pub by: Actor,
+    /// The component that admitted the configuration, by digest; none where nothing was admitted.
+    pub admitted_by: Option<String>,
 }
 
 impl Db {
@@ -305,6 +312,7 @@ fn create(
     schedules::set(rows, id, &connection.options.schedule, now)?;
     holds::set_rule(rows, id, &connection.options.hold)?;
     set_pin(rows, &connection, connection.options.pin.as_deref())?;
+    admitted_by(rows, &connection, new.admitted_by.as_deref())?;
     let job = queue::enqueue(rows, whole_sync(&connection, Trigger::Registration), now)?;
     Ok((connection, job))
 }
@@ -313,6 +321,13 @@ fn create(
 fn set_pin(rows: &mut WriteRows<'_>, connection: &Connection, pin: Option<&str>) -> Result<(), Stop<ConnectionError>> {
     let set = connectors::set_pin(rows, connection.id.as_u128(), &connection.technology, pin)?;
     set.map_err(|why| Stop::Refused(ConnectionError::Pin(why)))
+}
+
+/// Refuses what another version admitted than the one that serves the connection, by what it pins from now on: it may not
+/// fit that one.
+fn admitted_by(rows: &impl Rows, connection: &Connection, digest: Option<&str>) -> Result<(), Stop<ConnectionError>> {
+    let (Some(digest), Some(serves)) = (digest, connectors::digest_of(rows, connection)?) else { return Ok(()) };
+    if digest == serves { Ok(()) } else { Err(Stop::Refused(ConnectionError::Served)) }
 }
 
 /// A sync of everything, asked for by the host itself.
@@ -388,6 +403,7 @@ fn replace(
         connectors::keep(rows, &stored)?;
     }
     set_pin(rows, &stored, update.options.pin.as_deref())?;
+    admitted_by(rows, &stored, update.admitted_by.as_deref())?;
     let before = (stored.config.clone(), stored.address.clone(), stored.host_managed.clone(), stored.options.clone());
     stored.config = update.config;
     stored.address = update.address;

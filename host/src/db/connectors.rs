@@ -20,7 +20,7 @@ use super::{
     tables::{ReadRows, Rows, WriteRows},
 };
 use crate::model::{
-    connection::Actor,
+    connection::{Actor, Connection},
     connector::{AuditEntry, Finding, Gave, Installed, Origin, RolledBack, Rollout, Step, Tally, Version, is_newer},
     id::ConnectionId,
     name::Technology,
@@ -182,7 +182,7 @@ impl Db {
         version: Version,
         now: Timestamp,
     ) -> Result<Installation, ConnectorError> {
-        self.write("install a connector", move |rows| install(rows, technology, version, now)).await
+        self.audited("install a connector", move |rows| install(rows, technology, version, now)).await
     }
 
     /// Grants a version what it waits for, if that is what was shown.
@@ -195,7 +195,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<(), ConnectorError> {
         let (name, version) = (name.to_owned(), version.to_owned());
-        self.write("approve a connector", move |rows| {
+        self.audited("approve a connector", move |rows| {
             let (mut connector, found) = both(rows, &name, &version)?;
             let waiting = connector.waiting(&found);
             if !permissions.iter().eq(waiting.iter()) {
@@ -223,7 +223,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<Installed, ConnectorError> {
         let name = name.to_owned();
-        self.write("begin to activate a connector", move |rows| begin(rows, &name, asked, revision, now)).await
+        self.audited("begin to activate a connector", move |rows| begin(rows, &name, asked, revision, now)).await
     }
 
     /// Notes what a step of a change of version found, and which is next. False where the change is over.
@@ -236,7 +236,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<bool, DbError> {
         let name = name.to_owned();
-        self.write("note a step of an activation", move |rows: &mut WriteRows<'_>| {
+        self.audited("note a step of an activation", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, mut rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
             rollout.findings.extend(findings);
             rollout.step = step;
@@ -273,7 +273,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<bool, ConnectorError> {
         let name = name.to_owned();
-        self.write("activate a connector", move |rows: &mut WriteRows<'_>| {
+        self.audited("activate a connector", move |rows: &mut WriteRows<'_>| {
             let Some((mut connector, rollout)) = under_way(rows, &name, revision)? else { return Ok(false) };
             let by = rollout.by.clone();
             let earlier = connector.clone();
@@ -302,7 +302,7 @@ impl Db {
     /// serve stays, and so does what they ended.
     pub async fn bring(&self, name: &str, version: &str, now: Timestamp) -> Result<Brought, DbError> {
         let (name, version) = (name.to_owned(), version.to_owned());
-        self.write("bring a bundled connector", move |rows: &mut WriteRows<'_>| {
+        self.audited("bring a bundled connector", move |rows: &mut WriteRows<'_>| {
             let (Some(mut connector), Some(found)) = (find(rows, &name)?, version_of(rows, &name, &version)?) else {
                 return Ok(Brought::Nothing);
             };
@@ -331,9 +331,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<RolledBack, ConnectorError> {
         let name = name.to_owned();
-        let done = self.write("roll a connector back", move |rows| back(rows, &name, cause, &restore, now)).await?;
-        self.ring();
-        Ok(done)
+        self.audited("roll a connector back", move |rows| back(rows, &name, cause, &restore, now)).await
     }
 
     /// Removes a version that nobody needs, and gives the digest by which its file is found. A crash before the file is
@@ -346,7 +344,7 @@ impl Db {
         now: Timestamp,
     ) -> Result<String, ConnectorError> {
         let (name, version) = (name.to_owned(), version.to_owned());
-        self.write("remove a connector", move |rows| {
+        self.audited("remove a connector", move |rows| {
             let (connector, found) = both(rows, &name, &version)?;
             if let Some(why) = connector.needs(&version) {
                 return Err(Stop::Refused(ConnectorError::Needed(why.to_owned())));
@@ -417,8 +415,26 @@ pub(super) fn set_pin(
     if let Some(why) = found.taken_back {
         return Ok(Err(format!("version {version} was taken back: {why}")));
     }
+    if !connector.may_pin(version, Some(ConnectionId::from_u128(connection))) {
+        return Ok(Err(format!(
+            "version {version} does not serve and is not one of the two before what does: an administrator activates it first"
+        )));
+    }
     rows.pins.insert(connection, version)?;
     Ok(Ok(()))
+}
+
+/// The digest of the component that serves a connection, by what it pins; none where no connector is installed for it.
+pub(super) fn digest_of(rows: &impl Rows, connection: &Connection) -> Result<Option<String>, Fault> {
+    let Some(connector) = of_technology(rows, &connection.technology)? else { return Ok(None) };
+    let pinned = pin(rows, connection.id.as_u128())?;
+    let Some(version) = connector.serving(connection.id, pinned.as_deref()) else { return Ok(None) };
+    Ok(version_of(rows, &connector.name, version)?.map(|version| version.digest))
+}
+
+/// The digest of a version's component, where that is installed.
+pub(super) fn digest_of_version(rows: &impl Rows, name: &str, version: &str) -> Result<Option<String>, Fault> {
+    Ok(version_of(rows, name, version)?.map(|version| version.digest))
 }
 
 fn version_of(rows: &impl Rows, name: &str, version: &str) -> Result<Option<Version>, Fault> {

@@ -32,6 +32,7 @@ use crate::model::{
     job::{Claim, Task, Work},
     page::{ObjectError, Page, Partition, Presence},
 };
+pub(super) use columns::lists_for_columns;
 pub(super) use draft::is_readable as is_readable_draft;
 pub(super) use judge::{AbsentRow, VerdictRow};
 use ledger::Ledger;
@@ -45,6 +46,8 @@ pub struct Step {
     pub task: u64,
     /// Whether the connector's remote ids tell objects apart in the whole connection (D38).
     pub remote_ids_unique: bool,
+    /// Whether the connector can be asked for columns by name; others deliver them with every page.
+    pub columns_by_name: bool,
     /// The connector, as name and version, for the job's output.
     pub connector: String,
     /// Requests and bytes that the step used.
@@ -88,6 +91,16 @@ impl Db {
     /// ends, names left over keep their columns and are reported.
     pub async fn apply_columns(&self, step: Step, page: Page) -> Result<Advanced, ClaimError> {
         self.step("apply columns", step, move |ledger| ledger.columns_page(page)).await
+    }
+
+    /// Replaces a `Columns` task, and all others about its container, by a listing of the container that carries columns, from
+    /// these partitions of a new plan: for a connector that cannot read columns by name.
+    pub async fn apply_listing_of_columns(
+        &self,
+        step: Step,
+        partitions: Vec<Partition>,
+    ) -> Result<Advanced, ClaimError> {
+        self.step("list a container for its columns", step, move |ledger| ledger.list_for_columns(partitions)).await
     }
 
     /// Applies the answers to a `Confirm` task, one for each of its candidates: what is absent becomes missing.

@@ -81,6 +81,7 @@ fn new_connection(key: &str) -> NewConnection {
         options: ConnectionOptions::default(),
         settings: SettingsChange::default(),
         by: actor(),
+        admitted_by: None,
     }
 }
 
@@ -94,6 +95,7 @@ fn update_of(connection: &Connection) -> ConnectionUpdate {
         host_managed: connection.host_managed.clone(),
         options: connection.options.clone(),
         by: actor(),
+        admitted_by: None,
     }
 }
 

@@ -22,9 +22,9 @@ use serde::de::DeserializeOwned;
 pub use file::{FileError, verify_file};
 
 use super::{
-    Db, DbError,
+    Db, DbError, connectors as installed,
     counters::{self, Counters},
-    fault::Fault,
+    fault::{Fault, Stop},
     records::{ConnectionRow, ObjectRow, decode},
     tables::ReadRows,
     tree,
@@ -62,8 +62,31 @@ impl Db {
         opens: impl Fn(ConnectionId, &Sealed) -> bool + Send + 'static,
         is_whole: impl Fn(&str) -> bool + Send + 'static,
     ) -> Result<Vec<Violation>, DbError> {
-        self.read("verify the store", move |rows| Ok(check(rows, &Outside { opens: &opens, is_whole: &is_whole })?))
-            .await
+        let (mut found, absent, is_whole) = self
+            .read("verify the store", move |rows: &ReadRows| {
+                let (found, absent) = check(rows, &Outside { opens: &opens, is_whole: &is_whole })?;
+                Ok::<_, Stop<DbError>>((found, absent, is_whole))
+            })
+            .await?;
+        if absent.is_empty() {
+            return Ok(found);
+        }
+        // A version may have been removed, or removed and installed again, since the state that was checked. It is told
+        // only what lies in two later states of the store, and whose file was looked for in vain before each of them.
+        let absent = self
+            .read("look for components again", move |rows: &ReadRows| {
+                let mut absent = still_installed(rows, absent)?;
+                absent.retain(|absent| !is_whole(&absent.digest));
+                Ok::<_, Stop<DbError>>(absent)
+            })
+            .await?;
+        let absent = self
+            .read("look for versions again", move |rows: &ReadRows| {
+                Ok::<_, Stop<DbError>>(still_installed(rows, absent)?)
+            })
+            .await?;
+        found.extend(absent.into_iter().map(Violation::from));
+        Ok(found)
     }
 }
 
@@ -73,9 +96,35 @@ struct Outside<'a> {
     is_whole: &'a dyn Fn(&str) -> bool,
 }
 
-/// All rules that do not hold.
-fn check(rows: &ReadRows, outside: &Outside<'_>) -> Result<Vec<Violation>, Fault> {
-    let mut check = Check { rows, outside, objects: HashMap::new(), found: Vec::new() };
+/// A version whose component was not found whole.
+struct Absent {
+    connector: String,
+    version: String,
+    digest: String,
+}
+
+impl From<Absent> for Violation {
+    fn from(Absent { connector, version, .. }: Absent) -> Self {
+        let key = format!("{:?}", (connector, version));
+        Self { table: "connector_versions", key, message: "its component is gone, or is another one" }
+    }
+}
+
+/// Those that are installed in another state of the store, too.
+fn still_installed(rows: &ReadRows, absent: Vec<Absent>) -> Result<Vec<Absent>, Fault> {
+    let mut found = Vec::new();
+    for absent in absent {
+        let digest = installed::digest_of_version(rows, &absent.connector, &absent.version)?;
+        if digest.is_some_and(|digest| digest == absent.digest) {
+            found.push(absent);
+        }
+    }
+    Ok(found)
+}
+
+/// All rules that do not hold, and apart from them the versions whose components are not whole.
+fn check(rows: &ReadRows, outside: &Outside<'_>) -> Result<(Vec<Violation>, Vec<Absent>), Fault> {
+    let mut check = Check { rows, outside, objects: HashMap::new(), found: Vec::new(), absent: Vec::new() };
     check.objects()?;
     check.children()?;
     check.counters()?;
@@ -89,7 +138,7 @@ fn check(rows: &ReadRows, outside: &Outside<'_>) -> Result<Vec<Violation>, Fault
     check.holds()?;
     check.people()?;
     check.connectors()?;
-    Ok(check.found)
+    Ok((check.found, check.absent))
 }
 
 struct Check<'a> {
@@ -97,6 +146,7 @@ struct Check<'a> {
     outside: &'a Outside<'a>,
     objects: HashMap<u128, Known>,
     found: Vec<Violation>,
+    absent: Vec<Absent>,
 }
 
 /// What is remembered of an object; its whole row is read again where it is needed.

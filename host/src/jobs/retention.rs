@@ -1,4 +1,4 @@
-//! Forgets what has been kept long enough: jobs that ended, and changes.
+//! Forgets what has been kept long enough: jobs that ended, changes, and entries of the audit.
 
 use std::{error::Error, time::Duration};
 
@@ -16,11 +16,15 @@ const JOBS_AT_ONCE: usize = 1000;
 /// Old changes that are removed in one transaction, about.
 const CHANGES_AT_ONCE: usize = 5000;
 
-/// Removes both now and then, in small transactions between which others write.
+/// Old entries of the audit that are removed in one transaction.
+const ENTRIES_AT_ONCE: usize = 5000;
+
+/// Removes them now and then, in small transactions between which others write.
 pub(super) async fn run(context: Context, shutdown: CancellationToken) {
     loop {
         jobs(&context, &shutdown).await;
         changes(&context, &shutdown).await;
+        entries(&context, &shutdown).await;
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(EVERY) => {}
@@ -48,6 +52,20 @@ async fn changes(context: &Context, shutdown: &CancellationToken) {
             Ok(true) => {}
             Ok(false) => return,
             Err(error) => return tracing::error!(error = &error as &dyn Error, "old changes could not be removed"),
+        }
+    }
+}
+
+/// Removes entries of the audit of so many days ago.
+async fn entries(context: &Context, shutdown: &CancellationToken) {
+    let before = days_ago(context, context.options.keep_audit_days);
+    while !shutdown.is_cancelled() {
+        match context.db.forget_audit(before, ENTRIES_AT_ONCE).await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                return tracing::error!(error = &error as &dyn Error, "old entries of the audit could not be removed");
+            }
         }
     }
 }

@@ -332,6 +332,18 @@ impl Installed {
         is_older && !is_theirs && !is_known
     }
 
+    /// Whether a connection (none: one that is about to be) may be pinned to a version: only to what serves or has served.
+    /// An administrator let that serve once; what is only installed nobody but an administrator lets near a connection.
+    #[must_use]
+    pub fn may_pin(&self, version: &str, connection: Option<ConnectionId>) -> bool {
+        let tries = |canary: &Canary| {
+            canary.version == version && connection.is_some_and(|connection| canary.connections.contains(&connection))
+        };
+        self.active_version() == Some(version)
+            || self.previous.iter().any(|previous| previous == version)
+            || self.canary.as_ref().is_some_and(tries)
+    }
+
     /// The change of version that is under way.
     #[must_use]
     pub fn under_way(&self) -> Option<&Rollout> {

@@ -8,7 +8,8 @@
 use std::hint::black_box;
 
 use wharfinger_guests::{
-    Column, Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, configured, get, http, object, page, passed,
+    Column, Error, Guest, Listing, Object, Outcome, Page, Partition, ReadRequest, configured, get, http, object, page,
+    passed,
 };
 
 /// Bytes that the description may have.

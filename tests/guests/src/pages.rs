@@ -40,6 +40,13 @@ pub fn read(version: &str, readable: &[&str], config: &str, request: &ReadReques
     Ok(found)
 }
 
+/// Columns by name: asks the platform for the page after the last one first.
+pub fn columns(version: &str, config: &str, names: &[String]) -> Result<Page, Error> {
+    http::send(&get(format!("{}/page/{PAGES}?by={version}", configured(config, "origin"))))?;
+    let table = |name: &String| Object { comment: Some(version.into()), columns: Some(Vec::new()), ..object(&[name]) };
+    Ok(page(names.iter().map(table).collect()))
+}
+
 /// The partition whose one page is [`large`].
 pub const LARGE: &str = "large";
 

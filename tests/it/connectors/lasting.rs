@@ -119,8 +119,69 @@ async fn the_configuration_that_belongs_to_a_version_comes_back_with_it() -> any
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_way_back_replaced_comes_again_on_the_way_forward() -> anyhow::Result<()> {
+    let host = TestHost::bare().await?;
+    let client = host.client();
+    active(client, &Variant::new("1.0.0").with("/config", closed_config(false))).await?;
+    client.register(&payload("A", "Versions", 1)).await?;
+    let mut needs = closed_config(true);
+    needs["required"] = json!(["hostname", "authenticationType", "region"]);
+    install(client, &Variant::new("2.0.0").with("/config", needs)).await?;
+    let connector = activate(client, "2.0.0", &json!({})).await?;
+    assert_eq!(connector["rollout"]["step"], "blocked", "what A has does not fit: {connector}");
+    let force = json!({ "force": true });
+    activate(client, "2.0.0", &force).await?;
+    let mut newer = payload("A", "Versions", 1)["connection"].take();
+    newer["region"] = "north".into();
+    client.put("/data/connection/A", &json!({ "connection": newer })).await?.expect(200)?;
+    let region = async || -> anyhow::Result<Value> {
+        Ok(client.get("/data/connection/A").await?.expect(200)?.json["connection"]["region"].take())
+    };
+
+    roll_back(client).await?.expect(200)?;
+    assert_eq!(region().await?, Value::Null);
+    client.sync("A").await?;
+    let connector = activate(client, "2.0.0", &force).await?;
+    assert_eq!(
+        (&connector["rollout"]["step"], &connector["rollout"]["findings"]),
+        (&json!("done"), &json!([])),
+        "it was looked at as it would be: {connector}"
+    );
+    assert_eq!(region().await?, "north");
+    client.sync("A").await?;
+    let restored = audit(client).await?.into_iter().filter(|(_, action, _)| action == "connector.restore");
+    assert_eq!(restored.count(), 2);
+    roll_back(client).await?.expect(200)?;
+    assert_eq!(region().await?, Value::Null, "and back again");
+    sound(&host).await?;
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_that_another_version_ends_gives_back_what_its_connections_began_with() -> anyhow::Result<()> {
+    let host = TestHost::bare().await?;
+    let client = host.client();
+    active(client, &Variant::new("1.0.0").with("/config", closed_config(false))).await?;
+    client.register(&payload("A", "Versions", 1)).await?;
+    install(client, &Variant::new("2.0.0").with("/config", closed_config(true))).await?;
+    activate(client, "2.0.0", &json!({ "canary": { "connections": ["A"] } })).await?;
+    let mut newer = payload("A", "Versions", 1)["connection"].take();
+    newer["region"] = "north".into();
+    client.put("/data/connection/A", &json!({ "connection": newer })).await?.expect(200)?;
+    let connector = active(client, &Variant::new("1.1.0").with("/config", closed_config(false))).await?;
+    assert_eq!(connector["rollout"]["findings"], json!([]), "{connector}");
+    let a = client.get("/data/connection/A").await?.expect(200)?.json;
+    assert_eq!((a["connection"].get("region"), &a["connector"]["version"]), (None, &json!("1.1.0")), "{a}");
+    client.sync("A").await?;
+    sound(&host).await?;
+    host.stop().await;
+    Ok(())
+}
+
 /// A schema that takes nothing but what it names.
-fn closed_config(with_region: bool) -> Value {
+pub(super) fn closed_config(with_region: bool) -> Value {
     let mut schema = json!({
         "type": "object",
         "properties": {

@@ -168,20 +168,27 @@ async fn a_connection_can_pin_a_version() -> anyhow::Result<()> {
     active(client, &Variant::new("1.0.0")).await?;
     client.register(&payload("A", "Versions", 1)).await?;
     install(client, &Variant::new("1.1.0").doing("tables=pinned")).await?;
+    install(client, &Variant::new("1.2.0")).await?;
     let pin = |version: Value| json!({ "options": { "pin": version } });
     let refused = client.put("/data/connection/A", &pin(json!("7.0.0"))).await?.expect(409)?;
     assert_eq!(refused.code(), "cannot-pin");
+    let refused = client.put("/data/connection/A", &pin(json!("1.1.0"))).await?.expect(409)?;
+    assert!(refused.code() == "cannot-pin" && refused.message().contains("activates it first"), "{}", refused.text);
+    // Nor does somebody who may not activate it try it out with a payload.
+    let mut new = payload("B", "Versions", 2);
+    new["options"] = json!({ "pin": "1.1.0" });
+    assert_eq!(client.post("/data/connection", &new).await?.expect(409)?.code(), "cannot-pin");
+    activate(client, "1.1.0", &json!({})).await?;
+    activate(client, "1.2.0", &json!({})).await?;
     let pinned = client.put("/data/connection/A", &pin(json!("1.1.0"))).await?.expect(200)?.json;
     assert_eq!(pinned["options"]["pin"], "1.1.0");
     assert_eq!(serves(client, "A").await?, "1.1.0");
-    active(client, &Variant::new("1.2.0")).await?;
+    active(client, &Variant::new("1.3.0")).await?;
     assert_eq!(serves(client, "A").await?, "1.1.0", "whatever becomes active");
     let refused = client.delete(&format!("/connectors/{NAME}/1.1.0")).await?.expect(409)?;
     assert!(refused.message().contains("connection A pins it"), "{}", refused.text);
 
     // A new connection can begin pinned: it is tried and synced by that version.
-    let mut new = payload("B", "Versions", 2);
-    new["options"] = json!({ "pin": "1.1.0" });
     client.register(&new).await?;
     assert_eq!(tables(client, "B").await?, names(&["pinned"]));
     let connector = detail(client).await?;
@@ -192,7 +199,7 @@ async fn a_connection_can_pin_a_version() -> anyhow::Result<()> {
     let client = host.client();
     assert_eq!(serves(client, "A").await?, "1.1.0", "also after a restart");
     client.put("/data/connection/A", &pin(Value::Null)).await?.expect(200)?;
-    assert_eq!(serves(client, "A").await?, "1.2.0");
+    assert_eq!(serves(client, "A").await?, "1.3.0");
     client.delete("/data/object/B").await?.expect(200)?;
     client.delete(&format!("/connectors/{NAME}/1.1.0")).await?.expect(204)?;
     sound(&host).await?;

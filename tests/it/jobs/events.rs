@@ -13,21 +13,26 @@ use super::{platform, schemas, until};
 
 /// One event of a stream.
 #[derive(Debug, Default)]
-struct Event {
-    name: String,
-    id: String,
-    data: Value,
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) data: Value,
 }
 
 /// A stream that is read event by event.
-struct Stream {
+pub(crate) struct Stream {
     response: Response,
     buffer: String,
 }
 
 impl Stream {
     async fn open(client: &Client, query: &str, last: Option<&str>) -> anyhow::Result<Self> {
-        let mut request = client.request(Method::GET, &format!("/jobs/events{query}"));
+        Self::follow(client, &format!("/jobs/events{query}"), last).await
+    }
+
+    /// Follows any stream of events.
+    pub(crate) async fn follow(client: &Client, path: &str, last: Option<&str>) -> anyhow::Result<Self> {
+        let mut request = client.request(Method::GET, path);
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -38,7 +43,7 @@ impl Stream {
     }
 
     /// The next event; none at the end of the stream.
-    async fn next(&mut self) -> anyhow::Result<Option<Event>> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Event>> {
         loop {
             while let Some((block, rest)) = self.buffer.split_once("\n\n") {
                 let mut event = Event::default();

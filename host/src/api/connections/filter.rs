@@ -119,6 +119,7 @@ pub(in crate::api) async fn save(
         identity: connection.identity,
         host_managed: connection.host_managed,
         by: caller.actor(),
+        admitted_by: None,
     };
     let now = state.clock.now();
     let (changed, job) = state.db.update_connection(id, update, Some(revision), now).await.map_err(refused)?;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What registers a connection.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateConnection {
     /// Unique display name, first name of every path below. 1 to 255 characters; it never changes.
@@ -39,7 +39,7 @@ pub struct CreateConnection {
 }
 
 /// What changes a connection. What is left out stays.
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateConnection {
     /// May be repeated, but not changed.
@@ -91,7 +91,7 @@ impl CreateConnection {
     /// The version that it shall be pinned to, where it can be.
     pub(super) async fn pinned(&self, state: &ApiState) -> Option<Arc<Connector>> {
         let technology = self.connection.get("technology")?.as_str()?.parse().ok()?;
-        state.registry.pinned(&technology, self.options.pin()?).await
+        state.registry.pinned(&technology, self.options.pin()?, None).await
     }
 
     /// `pinned` is the version that it will be served by, if that is not the active one.
@@ -120,7 +120,7 @@ impl UpdateConnection {
     pub(super) async fn served_by(&self, state: &ApiState, stored: &Connection) -> Option<Arc<Connector>> {
         let change = self.options.as_ref().and_then(OptionsInput::pin_change);
         match change {
-            Some(Some(version)) => state.registry.pinned(&stored.technology, version).await,
+            Some(Some(version)) => state.registry.pinned(&stored.technology, version, Some(stored.id)).await,
             Some(None) => None,
             None => state.connectors.of(stored.id, &stored.technology),
         }

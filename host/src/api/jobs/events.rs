@@ -6,31 +6,26 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    http::HeaderMap,
+    response::{Response, sse::Event},
 };
-use futures_util::stream;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::{id, no_such_job, wire::JobJson};
 use crate::{
     api::{
         ApiState,
-        caller::{self, Caller},
+        caller::Caller,
         error::ApiError,
         input::Query,
+        streams::{self, Next, Source},
     },
     db::{
         DbError,
@@ -54,20 +49,11 @@ const WHILE_BUSY: Duration = Duration::from_millis(500);
 /// How often otherwise; whatever changes rings.
 const WHILE_IDLE: Duration = Duration::from_secs(5);
 
-/// Changes within this time are told together.
-const TOGETHER: Duration = Duration::from_millis(100);
-
-/// How often it is looked whether the caller still is who it was.
-const CALLER_CHECK: Duration = Duration::from_secs(15);
-
 /// What ended so long before the last event is told again on resuming: an end is stored a little after its time.
 const OVERLAP: SignedDuration = SignedDuration::from_secs(10);
 
 /// Longest gap that a resumed stream makes up for.
 const LONGEST_GAP: SignedDuration = SignedDuration::from_hours(1);
-
-/// Streams at the same time.
-pub(in crate::api) const MAX_STREAMS: usize = 256;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,127 +83,45 @@ pub(in crate::api) async fn events(
         (None, Some(bulk)) => Scope::Bulk(id(&bulk, "bulkId")?),
         (Some(_), Some(_)) => return Err(ApiError::bad_request("invalid-query", "give jobId or bulkId, not both")),
     };
-    let Ok(permit) = state.streams.clone().try_acquire_owned() else {
-        let message = format!("{MAX_STREAMS} streams of events are open already");
-        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", message).retry_after(10));
-    };
-    let follow = Follow::new(state, caller.sight().clone(), scope, headers, permit);
-    if scope != Scope::All && follow.look().await?.jobs.is_empty() {
+    let place = streams::place(&state)?;
+    let mut first = vec![streams::beginning("jobs")];
+    let follow = Follow::new(&state, caller.sight().clone(), scope, &headers, &mut first);
+    if scope != Scope::All && follow.news().await?.jobs.is_empty() {
         return Err(no_such_job());
     }
-    let events = stream::unfold(follow, async |mut follow| {
-        let event = follow.next().await?;
-        Some((Ok::<_, Infallible>(event), follow))
-    });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(CALLER_CHECK)).into_response();
-    // Proxies that collect answers before they pass them on would make the stream useless.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    Ok(streams::follow(state, headers, place, follow, first))
 }
 
-/// One client's stream.
+/// The jobs that one client follows.
 struct Follow {
     state: ApiState,
-    headers: HeaderMap,
     sight: Sight,
     scope: Scope,
     /// What ended before is told.
     since: Timestamp,
     /// What was told last of each job of the last look.
     told: HashMap<JobId, u64>,
-    queue: VecDeque<Event>,
-    caller_checked: Instant,
-    looked: Option<Instant>,
-    busy: bool,
-    done: bool,
     /// Whether nothing was told yet, and nothing is to be made up for: what has ended by then is no news.
     fresh: bool,
     /// Whether the client was told that it cannot know all.
     was_reset: bool,
-    _permit: OwnedSemaphorePermit,
 }
 
-impl Follow {
-    fn new(state: ApiState, sight: Sight, scope: Scope, headers: HeaderMap, permit: OwnedSemaphorePermit) -> Self {
-        let now = state.clock.now();
-        let mut follow = Self {
-            sight,
-            scope,
-            since: now,
-            told: HashMap::new(),
-            queue: VecDeque::from([Event::default().retry(Duration::from_secs(2)).comment("jobs")]),
-            caller_checked: Instant::now(),
-            looked: None,
-            busy: false,
-            done: false,
-            fresh: scope == Scope::All,
-            was_reset: false,
-            _permit: permit,
-            headers,
-            state,
-        };
-        if let Some(last) = follow.headers.get("last-event-id") {
-            match last.to_str().ok().and_then(|text| resumed(text, now)) {
-                Some(since) => (follow.since, follow.fresh) = (since, false),
-                None => follow.reset("the last event is too long ago, or none of this stream"),
-            }
-        }
-        follow
+impl Source for Follow {
+    fn admits(&mut self, caller: &Caller) -> bool {
+        self.sight = caller.sight().clone();
+        true
     }
 
-    /// The next event; none at the end of the stream.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.queue.pop_front() {
-                return Some(event);
-            }
-            if self.done || self.state.stopping.is_cancelled() {
-                return None;
-            }
-            if let Some(looked) = self.looked {
-                tokio::time::sleep_until(looked + TOGETHER).await;
-            }
-            // Enrolled before the store is read, so that what changes meanwhile wakes us.
-            let changed = self.state.db.jobs_changed();
-            let rung = changed.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
-            if let Err(error) = self.tell().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "a stream of events ends early");
-                return None;
-            }
-            if !self.queue.is_empty() || self.done {
-                continue;
-            }
-            let stopping = self.state.stopping.clone();
-            tokio::select! {
-                () = stopping.cancelled() => return None,
-                () = rung => {}
-                () = tokio::time::sleep(if self.busy { WHILE_BUSY } else { WHILE_IDLE }) => {}
-            }
-        }
-    }
-
-    /// Queues what has changed since the last look.
-    async fn tell(&mut self) -> Result<(), DbError> {
-        if self.caller_checked.elapsed() >= CALLER_CHECK {
-            // A key that was revoked, or a session that has ended, follows nothing any more.
-            let Ok(caller) = caller::resolve(&self.state, &Method::GET, &self.headers).await else {
-                self.done = true;
-                return Ok(());
-            };
-            self.sight = caller.sight().clone();
-            self.caller_checked = Instant::now();
-        }
+    async fn look(&mut self, queue: &mut VecDeque<Event>) -> Result<Next, DbError> {
         let now = self.state.clock.now();
-        let news = self.look().await?;
-        self.looked = Some(Instant::now());
+        let news = self.news().await?;
         if !news.complete && !self.was_reset {
-            self.reset(&format!("more than {MOST} jobs run or have ended; some are not told of"));
+            self.was_reset = true;
+            queue.push_back(streams::reset(&format!("more than {MOST} jobs run or have ended; some are not told of")));
         }
         let jobs: Vec<JobJson> = news.jobs.into_iter().map(JobJson::from).collect();
-        self.busy = jobs.iter().any(|job| !job.state().is_final());
-        self.done = self.scope != Scope::All && !self.busy;
+        let busy = jobs.iter().any(|job| !job.state().is_final());
         let present: HashSet<JobId> = jobs.iter().map(JobJson::id).collect();
         let mut events = Vec::new();
         for job in &jobs {
@@ -234,13 +138,39 @@ impl Follow {
         for (n, event) in events.into_iter().enumerate() {
             // Only who has got all of them may go on from here.
             let id = if n == last { now } else { self.since };
-            self.queue.push_back(event.id(id.as_microsecond().to_string()));
+            queue.push_back(event.id(id.as_microsecond().to_string()));
         }
         self.since = now;
-        Ok(())
+        let is_over = self.scope != Scope::All && !busy;
+        Ok(if is_over { Next::End } else { Next::Within(if busy { WHILE_BUSY } else { WHILE_IDLE }) })
+    }
+}
+
+impl Follow {
+    fn new(state: &ApiState, sight: Sight, scope: Scope, headers: &HeaderMap, first: &mut Vec<Event>) -> Self {
+        let now = state.clock.now();
+        let mut follow = Self {
+            state: state.clone(),
+            sight,
+            scope,
+            since: now,
+            told: HashMap::new(),
+            fresh: scope == Scope::All,
+            was_reset: false,
+        };
+        if let Some(last) = headers.get("last-event-id") {
+            match last.to_str().ok().and_then(|text| resumed(text, now)) {
+                Some(since) => (follow.since, follow.fresh) = (since, false),
+                None => {
+                    follow.was_reset = true;
+                    first.push(streams::reset("the last event is too long ago, or none of this stream"));
+                }
+            }
+        }
+        follow
     }
 
-    async fn look(&self) -> Result<News, DbError> {
+    async fn news(&self) -> Result<News, DbError> {
         let db = &self.state.db;
         let jobs = match self.scope {
             Scope::All => {
@@ -251,12 +181,6 @@ impl Follow {
             Scope::Job(job) => db.brief_jobs(&self.sight, vec![job]).await?,
         };
         Ok(News { jobs, complete: true })
-    }
-
-    fn reset(&mut self, why: &str) {
-        self.was_reset = true;
-        let event = Event::default().event("reset").data(serde_json::json!({ "message": why }).to_string());
-        self.queue.push_back(event);
     }
 }
 

@@ -46,7 +46,8 @@ pub(super) fn form(object: ObjectId, connection: &Connection, connector: &WithVe
     let pin = connection.options.pin.as_deref();
     let usable = versions.iter().filter(|version| {
         let number = Some(version.version.as_str());
-        number == pin || (version.taken_back.is_none() && installed.waiting(version).is_empty())
+        let is_ready = version.taken_back.is_none() && installed.waiting(version).is_empty();
+        number == pin || (is_ready && installed.may_pin(&version.version, Some(connection.id)))
     });
     let canary = installed.canary.as_ref().filter(|canary| canary.connections.contains(&connection.id));
     html! {

@@ -44,6 +44,7 @@ async fn registered() -> (Db, Rotations, Connection) {
         options: ConnectionOptions::default(),
         settings: SettingsChange::default(),
         by: actor(),
+        admitted_by: None,
     };
     let (connection, _) = db.create_connection(new, Timestamp::UNIX_EPOCH).await.expect("registered");
     let keep = Rotations { db: db.downgrade(), vault };
@@ -121,6 +122,7 @@ async fn what_is_kept_for_a_version_is_replaced_too_where_it_is_the_same_secret_
             host_managed: None,
             options: ConnectionOptions::default(),
             by: actor(),
+            admitted_by: None,
         };
         db.update_connection(connection.id, update, None, Timestamp::UNIX_EPOCH).await.expect("changed");
         assert_eq!(kept_token(&db, &keep, connection.id).await, "one");
@@ -153,6 +155,7 @@ async fn what_people_have_stored_meanwhile_stays() {
         host_managed: None,
         options: ConnectionOptions::default(),
         by: actor(),
+        admitted_by: None,
     };
     db.update_connection(connection.id, update.clone(), None, Timestamp::UNIX_EPOCH).await.expect("changed");
     assert_eq!(keep.replace(rotation(connection.id, "one", "two")).await.expect("asked"), Kept::Superseded);
@@ -187,6 +190,7 @@ async fn secrets_for_other_places_are_not_told_and_a_change_of_anything_else_doe
         host_managed: None,
         options: ConnectionOptions::default(),
         by: actor(),
+        admitted_by: None,
     };
     let moved = Address { hostname: "elsewhere.example".into(), ..connection.address.clone() };
     let authority = json!({"authority": "https://login.example"});
@@ -217,6 +221,7 @@ async fn a_change_that_was_made_from_a_replaced_secret_is_not_stored() {
         host_managed: None,
         options: ConnectionOptions::default(),
         by: actor(),
+        admitted_by: None,
     };
     let (id, revision) = (connection.id, Some(connection.revision));
     let error = db.update_connection(id, update(were), revision, Timestamp::UNIX_EPOCH).await.expect_err("refused");

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 
+use redb::ReadableTable as _;
+
 use super::{
     super::{
         fault::Fault,
-        records::{ObjectRow, micros},
+        records::{ObjectRow, decode, micros},
     },
     ledger::Ledger,
     listing::MAX_IDLE,
@@ -15,9 +17,16 @@ use crate::model::{
     column::{Column, ColumnChanges, column_values, diff_columns},
     diff::What,
     job::{Task, Work},
-    page::Page,
+    page::{Page, Partition},
     path::RemotePath,
 };
+
+/// Whether a listing is only there for the columns it carries: it proves nothing, and nobody waits for it to close a
+/// container.
+#[must_use]
+pub(in crate::db) fn lists_for_columns(work: &Work) -> bool {
+    matches!(work, Work::Read { want_columns: true, second_look: true, .. })
+}
 
 impl Ledger<'_, '_> {
     /// Stores delivered columns where they differ. Whether people see a difference, and whether the row has to be written.
@@ -83,6 +92,32 @@ impl Ledger<'_, '_> {
     /// Whether the write in hand answers a question for columns.
     pub(super) fn is_columns_task(&self) -> bool {
         matches!(self.task.work, Work::Columns { .. })
+    }
+
+    /// Lists the container of a question for columns, with columns, instead of asking by name: all questions about it are
+    /// answered by that.
+    pub(super) fn list_for_columns(&mut self, partitions: Vec<Partition>) -> Result<Option<Task>, Fault> {
+        let Work::Columns { scope, .. } = self.task.work.clone() else { return Ok(None) };
+        let mut others = Vec::new();
+        for row in self.rows.tasks.range((self.job_id, 0)..=(self.job_id, u64::MAX))? {
+            let task: Task = decode(row?.1.value())?;
+            if matches!(&task.work, Work::Columns { scope: of, .. } if *of == scope) && task.number != self.task.number
+            {
+                others.push(task.number);
+            }
+        }
+        for number in others {
+            self.rows.tasks.remove((self.job_id, number))?;
+        }
+        let before = self.job.next_task;
+        for partition in partitions.into_iter().filter(|partition| scope.is_within(&partition.scope)) {
+            self.add_task(Work::Read { partition, want_columns: true, second_look: true })?;
+        }
+        if self.job.next_task == before {
+            let message = "the connector could not list the container for its columns; the known ones stay";
+            self.report(&scope, "columns-missing", message)?;
+        }
+        Ok(None)
     }
 
     /// Applies a page of answers to a question for columns.

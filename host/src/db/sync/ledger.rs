@@ -24,6 +24,7 @@ use super::{
         tree::{self, Node},
     },
     Advanced, Step,
+    columns::lists_for_columns,
 };
 use crate::model::{
     change::Values,
@@ -188,7 +189,9 @@ impl<'a, 't> Ledger<'a, 't> {
         let number = self.job.next_task;
         self.job.next_task += 1;
         if let Work::Read { partition, .. } = &work {
-            self.count_readers(&partition.scope.clone(), 1)?;
+            if !lists_for_columns(&work) {
+                self.count_readers(&partition.scope.clone(), 1)?;
+            }
             self.job.counts.partitions += 1;
         }
         let task = Task::new(number, work);
@@ -205,7 +208,9 @@ impl<'a, 't> Ledger<'a, 't> {
     fn drop_task(&mut self) -> Result<(), Fault> {
         if let Work::Read { partition, .. } = &self.task.work {
             let scope = partition.scope.clone();
-            self.count_readers(&scope, -1)?;
+            if !lists_for_columns(&self.task.work) {
+                self.count_readers(&scope, -1)?;
+            }
             self.job.counts.partitions_done += 1;
         }
         self.rows.tasks.remove((self.job_id, self.task.number))?;
@@ -392,7 +397,14 @@ impl<'a, 't> Ledger<'a, 't> {
     }
 
     fn ask_for_columns(&mut self) -> Result<(), Fault> {
+        let can_be_asked = self.step.columns_by_name && !lists_for_columns(&self.task.work);
         for ((scope, namespace), mut names) in std::mem::take(&mut self.asked) {
+            if !can_be_asked {
+                let count = names.len();
+                let message = format!("the connector lists {count} objects without their columns; the known ones stay");
+                self.report(&scope, "columns-missing", &message)?;
+                continue;
+            }
             while !names.is_empty() {
                 let rest = names.split_off(names.len().min(MAX_NAMES));
                 self.add_task(Work::Columns { scope: scope.clone(), namespace: namespace.clone(), names })?;

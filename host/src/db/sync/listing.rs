@@ -14,6 +14,7 @@ use super::{
         records::{ListedRow, ObjectRow, micros},
         tree,
     },
+    columns::lists_for_columns,
     ledger::{Container, Ledger},
 };
 use crate::model::{
@@ -33,6 +34,7 @@ impl Ledger<'_, '_> {
     /// Applies a page of a listing.
     pub(super) fn read_page(&mut self, mut page: Page) -> Result<Option<Task>, Fault> {
         let Work::Read { partition, second_look, .. } = self.task.work.clone() else { return Ok(None) };
+        let for_columns = lists_for_columns(&self.task.work);
         let scope = partition.scope;
         let brings_scope = page.objects.iter().any(|object| object.path == scope);
         if !brings_scope && self.container(&scope)?.is_none() {
@@ -57,7 +59,11 @@ impl Ledger<'_, '_> {
             }
         }
         self.flush()?;
-        for listing in page.listed {
+        let listed = if for_columns { Vec::new() } else { page.listed };
+        if for_columns {
+            self.seen.clear();
+        }
+        for listing in listed {
             if listing.path.is_within(&scope) {
                 self.listed(&listing, second_look, &scope)?;
             } else {
@@ -78,7 +84,9 @@ impl Ledger<'_, '_> {
                 "the connector brought 5000 pages with nothing on them; the listing would never end"
             };
             self.report(&scope, "endless", why)?;
-            self.distrust(&scope)?;
+            if !for_columns {
+                self.distrust(&scope)?;
+            }
             page.next = None;
         }
         let next = page.next.map(|next| Task {
@@ -368,13 +376,13 @@ impl Ledger<'_, '_> {
     pub(super) fn give_up(&mut self, error: ObjectError) -> Result<Option<Task>, Fault> {
         self.report(&error.path, &error.code, &error.message)?;
         match self.task.work.clone() {
-            Work::Read { partition, .. } => self.distrust(&partition.scope)?,
+            Work::Read { partition, .. } if !lists_for_columns(&self.task.work) => self.distrust(&partition.scope)?,
             Work::Confirm { scope, namespace, .. } => {
                 if let Some(container) = self.container(&scope)? {
                     self.leave_open(container.id, &namespace)?;
                 }
             }
-            Work::Plan { .. } | Work::Columns { .. } | Work::Judge => {}
+            Work::Plan { .. } | Work::Read { .. } | Work::Columns { .. } | Work::Judge => {}
         }
         Ok(None)
     }

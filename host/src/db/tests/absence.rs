@@ -273,6 +273,30 @@ async fn changed_columns_are_read_by_name_and_only_they() {
 }
 
 #[tokio::test]
+async fn a_version_that_cannot_be_asked_for_columns_lists_their_container_once_more() {
+    let mut world = world("columns-listed", enabled()).await;
+    world.platform.retype("cat/s1/b", "id:bigint extra:text");
+    world.platform.retype("cat/s1/d", "id:bigint");
+    world.platform.things.remove("cat/s1/e");
+    world.platform.loses_names = true;
+    world.platform.listings.clear();
+    let job = world.sync("K").await;
+    world.check().await;
+    // Once for its columns, whatever was asked about them, and once for what was not in it.
+    assert_eq!(world.platform.listings.iter().filter(|listed| *listed == "cat/s1").count(), 1 + 1 + 1);
+    let c = &job.counts;
+    assert_eq!((c.errors, c.columns_added, c.columns_changed, c.columns_deleted), (0, 1, 2, 2));
+    assert_eq!(world.columns("K/cat/s1/b").await.expect("columns").len(), 2);
+    assert_eq!(status(&world, "K/cat/s1/e").await, RemoteStatus::Missing, "the listing before it is complete");
+    // From its beginning a sync by it lists once, and reads columns with every page.
+    world.platform.retype("cat/s1/b", "id:int");
+    world.platform.listings.clear();
+    let job = world.sync("K").await;
+    assert_eq!(world.platform.listings.iter().filter(|listed| *listed == "cat/s1").count(), 1);
+    assert_eq!((job.counts.errors, job.counts.columns_deleted), (0, 1));
+}
+
+#[tokio::test]
 async fn a_first_listing_brings_columns_where_new_tables_begin_enabled() {
     let settings = SettingsChange { is_active: None, new_children: Some(Some(NewChildren::Enable)) };
     let mut world = world("first", settings).await;

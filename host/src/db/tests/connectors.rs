@@ -7,14 +7,14 @@ use serde_json::json;
 use super::{
     super::{
         Db,
-        connections::{ConnectionError, ConnectionUpdate},
+        connections::{ConnectionError, ConnectionUpdate, NewConnection},
         connectors::{Asked, Back, Brought, Cause, ConnectorError, Restore},
     },
     World, actor, enabled, later, new_connection, start, update_of,
 };
 use crate::model::{
-    connection::Sealed,
-    connector::{Built, Gave, Origin, Step, Version},
+    connection::{Connection, Sealed},
+    connector::{AuditEntry, Built, Gave, Origin, Step, Version},
     id::ConnectionId,
     sight::Sight,
 };
@@ -61,7 +61,15 @@ fn asked(version: &str) -> Asked {
 /// Begins and ends a change of version.
 async fn activate(db: &Db, version: &str) {
     let begun = db.begin_rollout(NAME, asked(version), revision(db).await, start()).await.expect("begun");
-    assert!(db.promote(NAME, begun.revision, None, Vec::new(), start()).await.expect("promoted"));
+    let kept = db.kept(&begun.technology).await.expect("read").into_iter();
+    let fits = |connection: Connection| Restore {
+        connection: connection.id,
+        revision: connection.revision,
+        to: version.into(),
+        back: None,
+    };
+    let restore = kept.map(|one| fits(one.connection)).collect();
+    assert!(db.promote(NAME, begun.revision, None, restore, start()).await.expect("promoted"));
 }
 
 /// A connector in two versions, for a connection that was changed under the second.
@@ -330,15 +338,83 @@ async fn a_pin_holds_its_version_and_goes_with_its_connection() {
         update.options.pin = Some(to.into());
         db.update_connection(connection.id, update, None, later(4)).await.map(|(changed, _)| changed.options.pin)
     };
-    assert!(matches!(pin("7.0.0").await, Err(ConnectionError::Pin(_))));
-    assert_eq!(pin("1.2.0").await.expect("pinned").as_deref(), Some("1.2.0"));
-    let removed = db.remove_version(NAME, "1.2.0", actor(), later(5)).await;
+    assert!(matches!(pin("7.0.0").await, Err(ConnectionError::Pin(why)) if why.contains("not installed")));
+    assert!(matches!(pin("1.2.0").await, Err(ConnectionError::Pin(why)) if why.contains("activates it first")));
+    activate(db, "1.2.0").await;
+    assert_eq!(pin("1.0.0").await.expect("pinned").as_deref(), Some("1.0.0"));
+    let removed = db.remove_version(NAME, "1.0.0", actor(), later(5)).await;
     assert!(matches!(removed, Err(ConnectorError::Needed(why)) if why.contains("connection K pins it")));
     db.create_connection(new_connection("L"), later(5)).await.expect("another");
     db.delete_object(&Sight::All, &super::at("K"), later(6)).await.expect("deregistered");
     assert!(db.pins().await.expect("read").is_empty());
-    assert_eq!(db.remove_version(NAME, "1.2.0", actor(), later(7)).await.expect("removed"), "three");
+    assert_eq!(db.remove_version(NAME, "1.0.0", actor(), later(7)).await.expect("removed"), "one");
     assert_eq!(db.verify().await.expect("verify"), []);
+}
+
+#[tokio::test]
+async fn a_configuration_is_stored_only_as_admitted_by_what_serves_then() {
+    let world = World::new("admitted", enabled()).await;
+    let (db, id) = (&world.db, world.connection.id);
+    served(db, id).await;
+    let store = async |digest: &str, pin: Option<&str>| {
+        let connection = db.connection(id).await.expect("read").expect("there");
+        let admitted_by = Some(digest.to_owned());
+        let mut update = ConnectionUpdate { secrets: None, admitted_by, ..update_of(&connection) };
+        update.options.pin = pin.map(str::to_owned);
+        db.update_connection(id, update, None, later(4)).await.map(|_| ())
+    };
+    let revision = db.connection(id).await.expect("read").expect("there").revision;
+    assert!(matches!(store("one", None).await, Err(ConnectionError::Served)));
+    assert!(matches!(store("two", Some("1.0.0")).await, Err(ConnectionError::Served)), "by what it pins from now on");
+    let after = db.connection(id).await.expect("read").expect("there");
+    assert_eq!((after.revision, after.options.pin), (revision, None));
+    store("two", None).await.expect("serves");
+    store("one", Some("1.0.0")).await.expect("pinned");
+    let new = |digest: &str| NewConnection { admitted_by: Some(digest.into()), ..new_connection("L") };
+    assert!(matches!(db.create_connection(new("one"), later(5)).await, Err(ConnectionError::Served)));
+    db.create_connection(new("two"), later(5)).await.expect("registered");
+}
+
+#[tokio::test]
+async fn a_component_is_told_to_be_missing_only_while_its_version_is_installed() {
+    let world = World::new("verified", enabled()).await;
+    let db = &world.db;
+    served(db, world.connection.id).await;
+    for (number, digest) in [("1.2.0", "three"), ("1.3.0", "four")] {
+        install(db, version(number, digest, Origin::Bundled)).await.expect("installed");
+    }
+    // `looks` that miss their file before what happens to the version has happened.
+    let verify = async |looks: usize, removed: &'static str| {
+        let (told, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new((wait, 0));
+        let is_whole = move |digest: &str| {
+            if digest != "four" && digest != removed {
+                return true;
+            }
+            let mut wait = wait.lock().expect("lock");
+            if digest == removed {
+                wait.1 += 1;
+                if wait.1 == looks {
+                    told.send(()).expect("told");
+                    wait.0.recv().expect("go");
+                }
+            }
+            false
+        };
+        let meanwhile = async {
+            asked.recv().await.expect("asked");
+            let number = if removed == "three" { "1.2.0" } else { "1.3.0" };
+            db.remove_version(NAME, number, actor(), later(5)).await.expect("removed");
+            go.send(()).expect("go");
+        };
+        tokio::join!(db.verify_with(|_, _| true, is_whole), meanwhile).0.expect("verify")
+    };
+    // The file goes after the row, between the state that is checked and the look, or between the second two.
+    let found = verify(1, "three").await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].table, found[0].key.as_str()), ("connector_versions", "(\"ferry\", \"1.3.0\")"));
+    assert_eq!(verify(2, "four").await, []);
 }
 
 #[tokio::test]
@@ -357,4 +433,64 @@ async fn the_audit_is_read_by_pages_and_by_subject() {
     let one = ["connector.activate", "connector.rollout", "connector.install"];
     assert_eq!(actions, [one, one].concat());
     assert!(world.db.audit(Some("connectors/other"), None, 2).await.expect("read").entries.is_empty());
+}
+
+/// Fills the audit with entries of one subject.
+async fn noted(db: &Db, count: u32, at: jiff::Timestamp) {
+    db.write("note", move |rows: &mut super::super::tables::WriteRows<'_>| {
+        for n in 0..count {
+            let (action, subject) = ("connector.install".into(), "connectors/other".into());
+            let entry = AuditEntry { at, who: None, action, subject, message: n.to_string() };
+            super::super::audit::note(rows, &entry)?;
+        }
+        Ok::<_, super::super::fault::Stop<crate::db::DbError>>(())
+    })
+    .await
+    .expect("noted");
+}
+
+#[tokio::test]
+async fn old_entries_of_the_audit_go_and_the_newest_stay_however_old() {
+    let world = World::new("audit-old", enabled()).await;
+    let db = &world.db;
+    noted(db, 1200, start()).await;
+    noted(db, 50, later(100)).await;
+    assert!(!db.forget_audit(start(), 10).await.expect("forget"), "nothing is that old");
+    let mut steps = 0;
+    while db.forget_audit(later(50), 100).await.expect("forget") {
+        steps += 1;
+        assert_eq!(db.verify().await.expect("verify"), []);
+    }
+    assert_eq!(steps, 2, "small steps");
+    let newest = db.audit_after(u64::MAX, None, 1).await.expect("read").seen;
+    let left = db.audit_after(newest - 1000, None, 2000).await.expect("read");
+    assert_eq!((left.entries.len(), left.is_whole, newest), (1000, true, 1250));
+    let before = db.audit_after(newest - 1001, None, 2000).await.expect("read");
+    assert_eq!((before.entries.len(), before.is_whole), (1000, false), "one was removed");
+    assert!(!db.forget_audit(later(10_000), 100).await.expect("forget"), "the newest stay");
+    // Numbers go on where they were.
+    noted(db, 1, later(200)).await;
+    assert_eq!(db.audit_after(newest, None, 10).await.expect("read").entries[0].0, newest + 1);
+}
+
+#[tokio::test]
+async fn news_of_the_audit_are_told_in_order_and_by_subject() {
+    let world = World::new("audit-news", enabled()).await;
+    let db = &world.db;
+    served(db, world.connection.id).await;
+    noted(db, 3, start()).await;
+    let (mut after, mut all) = (0, Vec::new());
+    loop {
+        let news = db.audit_after(after, None, 2).await.expect("read");
+        all.extend(news.entries.iter().map(|(number, _)| *number));
+        after = news.seen;
+        if !news.more {
+            break;
+        }
+    }
+    assert_eq!(all, (1..=after).collect::<Vec<_>>());
+    let some = db.audit_after(0, Some("connectors/other"), 10).await.expect("read");
+    assert_eq!((some.entries.len(), some.seen, some.more), (3, after, false));
+    let none = db.audit_after(after + 5, None, 10).await.expect("read");
+    assert!(none.entries.is_empty() && !none.is_whole && none.seen == after, "a number that was never given");
 }

@@ -41,6 +41,10 @@ pub(super) struct Platform {
     pub(super) remote_ids_unique: bool,
     /// Whether schemas list functions too, in a namespace of their own: what is named `fn_…`.
     pub(super) has_functions: bool,
+    /// Whether another version serves from the first question for columns on, which cannot be asked by name.
+    pub(super) loses_names: bool,
+    /// Whether it cannot be asked for columns by name, and delivers them with every page.
+    pub(super) lists_only: bool,
     /// As whom it lists.
     pub(super) role: String,
     /// Things that the connector leaves out, and why.
@@ -64,6 +68,8 @@ impl Default for Platform {
             hidden: BTreeSet::new(),
             remote_ids_unique: true,
             has_functions: false,
+            loses_names: false,
+            lists_only: false,
             role: "reader".into(),
             left_out: BTreeMap::new(),
             filter: Filter::default(),
@@ -209,6 +215,7 @@ impl Platform {
             claim,
             task,
             remote_ids_unique: self.remote_ids_unique,
+            columns_by_name: !self.lists_only,
             connector: "harbour 1.0.0".into(),
             requests: 1,
             bytes: 100,
@@ -226,7 +233,7 @@ impl Platform {
                 if task.cursor.is_none() {
                     self.listings.push(scope.clone());
                 }
-                let page = self.page(&scope, *want_columns, task.cursor.as_ref());
+                let page = self.page(&scope, *want_columns || self.lists_only, task.cursor.as_ref());
                 // Fails on its last page, when all but the end is known.
                 if self.failing.contains(&scope) && page.next.is_none() {
                     let error = ObjectError {
@@ -238,6 +245,10 @@ impl Platform {
                 } else {
                     db.apply_page(step, page).await
                 }
+            }
+            Work::Columns { scope, .. } if self.loses_names => {
+                self.lists_only = true;
+                db.apply_listing_of_columns(step, vec![Self::partition(&text(scope))]).await
             }
             Work::Columns { scope, names, .. } => {
                 let names: Vec<String> = names.iter().map(|name| format!("{}/{name}", text(scope))).collect();

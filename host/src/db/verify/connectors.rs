@@ -10,7 +10,7 @@ use super::{
         connectors::{KeptRow, ShadowRow},
         fault::Fault,
     },
-    Check,
+    Absent, Check,
 };
 use crate::model::{
     connector::{AuditEntry, Installed, Version},
@@ -67,8 +67,10 @@ impl Check<'_> {
             self.require(is_own, "connector_versions", key, "the row is another version's");
             let is_there = self.rows.connectors.get(name)?.is_some();
             self.require(is_there, "connector_versions", key, "the connector is not there");
-            let is_whole = (self.outside.is_whole)(&found.digest);
-            self.require(is_whole, "connector_versions", key, "its component is gone, or is another one");
+            if !(self.outside.is_whole)(&found.digest) {
+                let (connector, version) = (name.to_owned(), version.to_owned());
+                self.absent.push(Absent { connector, version, digest: found.digest });
+            }
         }
         Ok(())
     }

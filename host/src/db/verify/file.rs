@@ -85,10 +85,12 @@ fn read(overlay: Overlay, outside: &Outside<'_>) -> Result<Vec<Violation>, FileE
     transaction.commit().map_err(damaged)?;
     let transaction = database.begin_read().map_err(damaged)?;
     let rows = ReadRows::open(&transaction).map_err(damaged)?;
-    check(&rows, outside).map_err(|fault| match fault {
+    let checked = check(&rows, outside).map_err(|fault| match fault {
         Fault::Database(error) => damaged(*error),
         other => FileError::Damaged(other.to_string()),
-    })
+    });
+    // Nobody installs or removes anything meanwhile.
+    checked.map(|(found, absent)| found.into_iter().chain(absent.into_iter().map(Violation::from)).collect())
 }
 
 fn damaged(error: impl fmt::Display) -> FileError {

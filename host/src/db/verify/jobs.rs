@@ -12,7 +12,7 @@ use super::{
         groups,
         records::{JobRow, decode},
         schedules::ScheduleRow,
-        sync::is_readable_draft,
+        sync::{is_readable_draft, lists_for_columns},
     },
     Check,
 };
@@ -78,7 +78,7 @@ impl Check<'_> {
             let (number, task) = task?;
             let number = (key, number.value().1);
             let Some(task) = self.row::<Task>("tasks", number, task.value()) else { continue };
-            readers += u64::from(matches!(task.work, Work::Read { .. }));
+            readers += u64::from(matches!(task.work, Work::Read { .. }) && !lists_for_columns(&task.work));
             let is_own = task.number == number.1;
             self.require(is_own, "tasks", number, "it says that it has another number");
             self.require(task.number < row.next_task, "tasks", number, "the number would be given again");

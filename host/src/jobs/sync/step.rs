@@ -141,6 +141,15 @@ async fn columns(
 ) -> Result<Advanced, Stopped> {
     let means = attempt.means().await?;
     let (connector, session, config) = (&means.connector, &means.session, &means.config);
+    if !connector.can_read_columns() {
+        // Another version asked for them, which could. This one delivers them with every page.
+        let (planned, usage) = connector.plan(session, config, scope).await;
+        let step = attempt.step(&means, task, usage);
+        return match planned {
+            Ok(partitions) => Ok(attempt.context.db.apply_listing_of_columns(step, partitions).await?),
+            Err(error) => give_up_or_wait(attempt, task, scope, error, step).await,
+        };
+    }
     let (page, usage) = connector.read_columns(session, config, scope, namespace, names, task.cursor.as_ref()).await;
     let step = attempt.step(&means, task, usage);
     match page {
@@ -243,6 +252,7 @@ impl Attempt {
             claim: self.claimed.claim,
             task: task.number,
             remote_ids_unique: means.connector.descriptor.remote_ids_unique,
+            columns_by_name: means.connector.can_read_columns(),
             connector: means.connector.label(),
             requests: usage.requests,
             bytes: usage.bytes,

@@ -108,6 +108,24 @@ fn a_canary_serves_the_chosen_and_gives_way_first() {
 }
 
 #[test]
+fn only_what_serves_or_has_served_is_pinned() {
+    let (chosen, other) = (ConnectionId::from_u128(1), ConnectionId::from_u128(2));
+    let mut connector = installed(&["1.0.0", "1.1.0"]);
+    connector.try_out("1.2.0", BTreeSet::from([chosen]));
+    connector.rollout = Some(rollout("1.3.0"));
+    for (version, connection, may) in [
+        ("1.0.0", Some(other), true),
+        ("1.1.0", None, true),
+        ("1.2.0", Some(chosen), true),
+        ("1.2.0", Some(other), false),
+        ("1.2.0", None, false),
+        ("1.3.0", Some(chosen), false),
+    ] {
+        assert_eq!(connector.may_pin(version, connection), may, "{version} {connection:?}");
+    }
+}
+
+#[test]
 fn what_is_under_way_gives_way_before_what_serves() {
     let mut connector = installed(&["1.0.0", "1.1.0"]);
     connector.rollout = Some(rollout("1.2.0"));
