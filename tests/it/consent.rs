@@ -1,7 +1,10 @@
 //! What the commands show before they grant something or let something take over, and what they demand.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 use wharfinger_tests::{TestHost, host::ADMIN_KEY, versions::Variant};
 
 use crate::cli::executable;
@@ -14,6 +17,22 @@ async fn run(host: &TestHost, args: &[&str]) -> anyhow::Result<(i32, String, Str
     let output = command.output().await?;
     let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
     Ok((output.status.code().context("a code")?, out, err))
+}
+
+/// The same at a terminal, by somebody who types this. Gives how it ended, and what the terminal showed.
+async fn typing(host: &TestHost, args: &str, answer: &str) -> anyhow::Result<(i32, String)> {
+    let mut command = tokio::process::Command::new("script");
+    let line = format!("{} connector {args}", env!("CARGO_BIN_EXE_host"));
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).kill_on_drop(true);
+    command.env("WHARFINGER_URL", host.client().base()).env("WHARFINGER_API_KEY", ADMIN_KEY);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut process = command.spawn().context("`script` of util-linux")?;
+    let mut keyboard = process.stdin.take().context("stdin")?;
+    keyboard.write_all(answer.as_bytes()).await?;
+    // Kept open: its end would be typed too.
+    let output = tokio::time::timeout(Duration::from_secs(60), process.wait_with_output()).await??;
+    drop(keyboard);
+    Ok((output.status.code().context("a code")?, String::from_utf8(output.stdout)?))
 }
 
 async fn version(host: &TestHost, number: &str) -> anyhow::Result<Value> {
@@ -64,6 +83,28 @@ async fn only_what_was_shown_is_granted() -> anyhow::Result<()> {
     assert!(ended == 1 && left.iter().all(|line| told.contains(line)), "{told}");
     let (ended, out, _) = run(&host, &["approve", "versions", "1.1.0"]).await?;
     assert!(ended == 0 && out.contains("0 permissions"), "it waits for nothing any more: {out}");
+    host.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_terminal_the_lines_are_shown_and_anything_but_yes_is_no() -> anyhow::Result<()> {
+    let host = TestHost::bare().await?;
+    let lines = offer(&host, &Variant::new("1.0.0")).await?;
+    for no in ["\n", "n\n", "yess\n", "1.0.0\n"] {
+        let (ended, shown) = typing(&host, "approve versions 1.0.0", no).await?;
+        assert!(ended == 1 && shown.contains("Grant these permissions? (y/N)"), "{no:?}: {ended} {shown}");
+        assert!(lines.iter().all(|line| shown.contains(line)), "{shown}");
+        assert_eq!(version(&host, "1.0.0").await?["state"], "waiting", "{no:?}");
+    }
+    let (ended, shown) = typing(&host, "approve versions 1.0.0", "y\n").await?;
+    assert!(ended == 0 && shown.contains("granted versions 1.0.0"), "{ended} {shown}");
+    let (ended, shown) = typing(&host, "activate versions 1.0.0 --wait", "n\n").await?;
+    assert!(ended == 1 && shown.contains("Activate it? (y/N)"), "{ended} {shown}");
+    assert_eq!(version(&host, "1.0.0").await?["state"], "ready");
+    let (ended, shown) = typing(&host, "activate versions 1.0.0 --wait", "yes\n").await?;
+    assert!(ended == 0 && shown.contains("1.0.0: done"), "{ended} {shown}");
+    assert_eq!(version(&host, "1.0.0").await?["state"], "active");
     host.stop().await;
     Ok(())
 }

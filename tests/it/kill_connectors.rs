@@ -41,6 +41,7 @@ async fn after_a_kill_at_any_moment_exactly_one_version_serves() -> anyhow::Resu
     Ok(())
 }
 
+#[allow(clippy::print_stdout, reason = "the figures are for people")]
 async fn live(seed: u64, kills: usize) -> anyhow::Result<Hits> {
     let mut random = Random::new(seed);
     let dir = TempDir::new()?;

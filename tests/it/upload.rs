@@ -67,7 +67,7 @@ async fn a_form_that_is_not_right_installs_nothing_and_says_what_is_wrong() -> a
     let host = TestHost::bare().await?;
     let client = host.client();
     let component = part("component", Some("a.wasm"), &Variant::new("1.0.0").component()?);
-    let whole = form(&[component.clone()]);
+    let whole = form(std::slice::from_ref(&component));
     let cut = whole[..whole.len() - 9].to_vec();
     let half = whole[..whole.len() / 2].to_vec();
     let not_text = form(&[component.clone(), part("origin", None, b"\xff\xfe")]);
