@@ -111,9 +111,11 @@ impl Size {
             Self { patterns, .. } if *patterns > MAX.patterns => {
                 Err(format!("the configuration's schema has more than {} patterns", MAX.patterns))
             }
-            Self { lookbacks, .. } if *lookbacks > MAX.lookbacks => {
-                Err(format!("the configuration's schema says more than {} times {}", MAX.lookbacks, LOOKBACKS.join(" or ")))
-            }
+            Self { lookbacks, .. } if *lookbacks > MAX.lookbacks => Err(format!(
+                "the configuration's schema says more than {} times {}",
+                MAX.lookbacks,
+                LOOKBACKS.join(" or ")
+            )),
             _ => Ok(()),
         }
     }

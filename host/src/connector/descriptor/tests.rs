@@ -243,10 +243,7 @@ fn what_people_approve_is_short_and_says_what_it_is() {
     refused(|d| d["egress"][0]["paths"] = json!([format!("/{}", "x".repeat(1024))]), "1024 bytes");
     refused(|d| d["egress"][0]["fromResponse"] = json!({ "at": "/a\nb", "hostSuffixes": [".a.example"] }), "steer");
     let body = |at: &str| json!({ "at": at, "verbs": ["SHOW"] });
-    refused(
-        |d| d["authentication"]["methods"][0]["apply"]["to"][0]["body"] = body("/statement\u{2066}"),
-        "steer",
-    );
+    refused(|d| d["authentication"]["methods"][0]["apply"]["to"][0]["body"] = body("/statement\u{2066}"), "steer");
     refused(
         |d| d["authentication"]["methods"][0]["apply"]["to"][0]["body"] = body(&format!("/{}", "x".repeat(1024))),
         "1024 bytes",
