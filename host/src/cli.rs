@@ -119,7 +119,8 @@ impl Exit {
     pub fn of(error: &anyhow::Error) -> Self {
         match error.downcast_ref::<api::ClientError>() {
             Some(api::ClientError::Refused { .. }) => Self::Refused,
-            Some(api::ClientError::Unreachable { .. }) => Self::Unreachable,
+            Some(api::ClientError::Unreachable { .. } | api::ClientError::TimedOut { .. }) => Self::Unreachable,
+            Some(api::ClientError::Malformed(_)) => Self::Usage,
             None if error.is::<ConfigError>() => Self::Usage,
             None => match error.downcast_ref::<oci::OciError>() {
                 Some(oci::OciError::Unreachable { .. }) => Self::Unreachable,
@@ -128,6 +129,12 @@ impl Exit {
             },
         }
     }
+}
+
+/// An error with its causes. What it repeats may come from anywhere: nothing in it steers the terminal but its line breaks.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    format!("error: {error:#}").lines().map(table::shown).collect::<Vec<_>>().join("\n")
 }
 
 impl HostArgs {

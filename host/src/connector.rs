@@ -18,6 +18,7 @@ mod limits;
 mod loader;
 mod obstacle;
 mod places;
+mod retired;
 mod section;
 pub mod signature;
 mod state;
@@ -28,7 +29,7 @@ mod v0_1;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use anyhow::Context;
@@ -45,6 +46,7 @@ use self::{
     health::{Health, Snapshot},
     instance::Work,
     limits::Times,
+    retired::Retired,
     state::{Grant, State},
     v0_1::{Expect, Exports, ReadRequest},
 };
@@ -69,6 +71,7 @@ pub use compile::CompileLimits;
 pub use descriptor::{Descriptor, Registration};
 pub use error::{CallError, ErrorCode, Stop};
 pub use limits::{Limits, LimitsOf};
+pub use retired::Counted;
 
 /// The engine, and which connector serves what.
 #[derive(Clone)]
@@ -78,6 +81,8 @@ pub struct Connectors {
     approved: Arc<[ApprovedOrigin]>,
     /// Replaced as a whole. Calls under way keep the connector they began with.
     serving: Arc<RwLock<Arc<Serving>>>,
+    /// What served before, with what it had counted.
+    retired: Arc<Mutex<Retired>>,
 }
 
 /// What connectors are made ready and run with.
@@ -194,7 +199,7 @@ impl Connectors {
             clock: setup.clock,
             troubled: Arc::default(),
         };
-        Ok(Self { shop: Arc::new(shop), approved: Arc::default(), serving: Arc::default() })
+        Ok(Self { shop: Arc::new(shop), approved: Arc::default(), serving: Arc::default(), retired: Arc::default() })
     }
 
     /// The same with origins that connectors may name besides the connections' own.
@@ -252,7 +257,18 @@ impl Connectors {
 
     /// From now on these serve: the next call of every connection goes to them.
     pub fn serve(&self, serving: Serving) {
-        *self.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(serving);
+        let mut now = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).swap(&now, &serving);
+        *now = Arc::new(serving);
+    }
+
+    /// The counters of each version that serves or served lately, by digest. They never go back, whatever stops serving or
+    /// serves again.
+    #[must_use]
+    pub fn counted(&self) -> BTreeMap<String, Counted> {
+        let now = self.serving.read().unwrap_or_else(PoisonError::into_inner);
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.with(&now)
     }
 
     /// What serves what at this moment.

@@ -80,3 +80,77 @@ async fn a_packed_component_is_smaller_signed_and_tried() {
     fs::write(desk.file("bad.wasm"), b"\0asm\x0d\0\x01\0").expect("written");
     desk.fails(&["pack", "bad.wasm"], 1, "does not export").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_only_named_has_signed_nothing_until_it_is_checked() {
+    let desk = Desk::new();
+    let public = desk.done(&["keygen", "-o", "1.key"]).await;
+    let other = desk.done(&["keygen", "-o", "2.key"]).await;
+    desk.done(&["sign", "shelf.wasm", "--key", "1.key", "-o", "signed.wasm"]).await;
+    // The publisher's public key is no secret: a section with its id and random bytes, made by anybody.
+    let mut forged = fs::read(desk.file("signed.wasm")).expect("signed");
+    let end = forged.len();
+    forged[end - 64..].fill(7);
+    fs::write(desk.file("forged.wasm"), forged).expect("written");
+    for file in ["signed.wasm", "forged.wasm"] {
+        let said = desk.done(&["inspect", file]).await;
+        assert!(said.contains("which is not known here: not checked") && !said.contains("signed by"), "{said}");
+        let why = desk.inspect(file, &[]).await["signature"]["refused"].to_string();
+        assert!(why.contains("which is not known here: not checked"), "{why}");
+    }
+    let said = desk.done(&["inspect", "signed.wasm", "--key", &public]).await;
+    assert!(said.contains("signed by key") && said.contains(": checked"), "{said}");
+    let (code, said, _) = desk.run(&["inspect", "forged.wasm", "--key", &public]).await;
+    assert!(code == 5 && said.contains("does not match") && !said.contains("signed by"), "{code} {said}");
+    let (code, said, _) = desk.run(&["inspect", "signed.wasm", "--key", &other]).await;
+    assert!(code == 5 && said.contains("no signature names key"), "{code} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_signature_outlives_the_bytes_that_it_was_for() {
+    let desk = Desk::new();
+    desk.done(&["keygen", "-o", "1.key"]).await;
+    desk.done(&["keygen", "-o", "2.key"]).await;
+    for args in [
+        &["sign", "shelf.wasm", "--key", "2.key"][..],
+        &["sign", "shelf.wasm", "--key", "2.key", "-o", "out.wasm"],
+        &["pack", "shelf.wasm", "-o", "shelf.wasm"],
+    ] {
+        fs::write(desk.file("shelf.wasm"), component()).expect("component");
+        fs::write(desk.file("out.wasm"), component()).expect("component");
+        desk.done(&["sign", "shelf.wasm", "--key", "1.key", "--detached"]).await;
+        desk.done(&["sign", "out.wasm", "--key", "1.key", "--detached"]).await;
+        let (code, _, err) = desk.run(args).await;
+        let written = if args.contains(&"out.wasm") { "out.wasm.sig" } else { "shelf.wasm.sig" };
+        assert!(code == 0 && err.contains(&format!("removed {written}")), "{args:?}: {err}");
+        assert!(!desk.file(written).exists(), "{args:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_signature_of_other_bytes_is_not_pushed() {
+    let desk = Desk::new();
+    let public = desk.done(&["keygen", "-o", "1.key"]).await;
+    desk.done(&["sign", "shelf.wasm", "--key", "1.key", "--detached"]).await;
+    desk.done(&["pack", "shelf.wasm", "--key", "1.key", "-o", "packed.wasm"]).await;
+    // Nobody listens there: what is refused before is not sent.
+    let push = ["push", "packed.wasm", "127.0.0.1:1/team/shelf:1", "--signature", "shelf.wasm.sig", "--key", &public];
+    let (code, _, err) = desk.run(&push).await;
+    assert!(code == 1 && err.contains("does not belong to this component"), "{code} {err}");
+    let push = ["push", "shelf.wasm", "127.0.0.1:1/team/shelf:1", "--key", &public];
+    let (code, _, err) = desk.run(&push).await;
+    assert!(code == 4 && !err.contains("not checked"), "{code} {err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_component_steers_no_terminal() {
+    let desk = Desk::new();
+    // A component that imports a function under a name that would set the title of the window.
+    let name = b"env\x1b]0;owned\x07\xe2\x80\xae";
+    let import = [&[1, 0, name.len() as u8][..], name, &[5, 0]].concat();
+    let bytes = [b"\0asm\x0d\0\x01\0", &[10, import.len() as u8][..], &import].concat();
+    fs::write(desk.file("hostile.wasm"), bytes).expect("written");
+    let (code, _, err) = desk.run(&["inspect", "hostile.wasm"]).await;
+    assert!(code == 1 && err.contains("imports"), "{code} {err}");
+    assert!(!err.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{err:?}");
+}

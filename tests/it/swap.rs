@@ -156,6 +156,10 @@ async fn a_version_takes_over_at_the_next_page_and_gives_back() -> anyhow::Resul
     let labels = format!("{{connector=\"guest\",version=\"1.0.0\",digest=\"{}\"}}", first.digest);
     let line = format!("wharfinger_connector_requests_total{labels} {}", first.health().requests);
     assert!(metrics.text.lines().any(|found| found == line), "{line}\n{}", metrics.text);
+    // What serves no more is told too.
+    let labels = format!("{{connector=\"guest\",version=\"2.0.0\",digest=\"{}\"}}", second.digest);
+    let line = format!("wharfinger_connector_calls_total{labels} 20");
+    assert!(metrics.text.lines().any(|found| found == line), "{line}\n{}", metrics.text);
     host.stranger().get("/metrics").await?.expect(401)?;
 
     let requests = platform.requests();

@@ -1,12 +1,9 @@
 //! `GET /metrics`: counters in the text format of Prometheus.
 //!
 //! Everything is counted from the start of the host, so a restart begins at zero, which scrapers expect. Labels are names,
-//! versions, digests and codes; a connection appears by its id at most, never by its name.
+//! versions, digests and codes; what served lately is told too. A connection appears by its id at most, never by its name.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use axum::{
     extract::State,
@@ -16,7 +13,7 @@ use axum::{
 
 use super::{ApiState, error::ApiError};
 use crate::{
-    connector::{Connector, health::Snapshot},
+    connector::{Counted, health::Snapshot},
     model::sight::Sight,
 };
 
@@ -39,10 +36,7 @@ struct Host {
 
 /// All counters.
 pub(super) async fn get(State(state): State<ApiState>) -> Result<Response, ApiError> {
-    let serving = state.connectors.now();
-    let mut known = BTreeSet::new();
-    let connectors = serving.active.values().chain(serving.chosen.values().flatten());
-    let versions = connectors.filter(|c| known.insert(c.digest.clone())).map(|c| Version::of(c)).collect::<Vec<_>>();
+    let versions: Vec<_> = state.connectors.counted().into_iter().map(Version::of).collect();
     let jobs = state.db.job_summary(&Sight::All, state.clock.now()).await?.running;
     let store_bytes = match &state.options.store_file {
         Some(file) => tokio::fs::metadata(file).await.ok().map(|found| found.len()),
@@ -53,14 +47,8 @@ pub(super) async fn get(State(state): State<ApiState>) -> Result<Response, ApiEr
 }
 
 impl Version {
-    fn of(connector: &Connector) -> Self {
-        let descriptor = &connector.descriptor;
-        Self {
-            name: descriptor.name.clone(),
-            version: descriptor.version.clone(),
-            digest: connector.digest.clone(),
-            health: connector.health(),
-        }
+    fn of((digest, Counted { name, version, health }): (String, Counted)) -> Self {
+        Self { name, version, digest, health }
     }
 
     fn labels<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -158,6 +146,8 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::connector::ErrorCode;
 

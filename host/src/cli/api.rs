@@ -18,6 +18,12 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 /// Longest time that a stream is read before it is opened again.
 const LONGEST_STREAM: Duration = Duration::from_secs(24 * 3600);
 
+/// Longest time that an answer takes, unless it is known to take longer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(120);
+
+/// The same where a component is taken in: it is sent, waits its turn, and compiles for as long as the operator allows.
+const LONGEST_INSTALL: Duration = Duration::from_secs(2 * 3600);
+
 /// A host, and as whom it is called.
 pub(super) struct Api {
     http: reqwest::Client,
@@ -46,6 +52,15 @@ pub(super) enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// No answer in time.
+    #[error("the host at {url} did not answer in time: it may still be working on it")]
+    TimedOut {
+        /// Which.
+        url: String,
+    },
+    /// What was to be sent is nothing that can be.
+    #[error("the request cannot be sent: the address, the key or a signature holds characters that it must not")]
+    Malformed(#[source] reqwest::Error),
 }
 
 impl ClientError {
@@ -54,6 +69,8 @@ impl ClientError {
         match self {
             Self::Refused { code, .. } => code,
             Self::Unreachable { .. } => "unreachable",
+            Self::TimedOut { .. } => "timed-out",
+            Self::Malformed(_) => "malformed",
         }
     }
 }
@@ -67,7 +84,7 @@ impl Api {
     pub(super) fn new(config: ClientConfig) -> anyhow::Result<Self> {
         // The first one wins; whoever it was chose the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(120)).build()?;
+        let http = reqwest::Client::builder().timeout(LONGEST_ANSWER).build()?;
         Ok(Self { http, config })
     }
 
@@ -87,6 +104,7 @@ impl Api {
     /// Sends a component, with its detached signatures where it has any.
     pub(super) async fn upload(&self, path: &str, bytes: Vec<u8>, signed: Option<&str>) -> Result<Value, ClientError> {
         let request = self.request(Method::POST, path).header("content-type", "application/octet-stream").body(bytes);
+        let request = request.timeout(LONGEST_INSTALL);
         self.send(match signed {
             Some(text) => request.header("wharfinger-signature", text),
             None => request,
@@ -111,7 +129,7 @@ impl Api {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Value, ClientError> {
-        let lost = |source| ClientError::Unreachable { url: self.config.url.clone(), source };
+        let lost = |source| self.lost(source);
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
         let bytes = response.bytes().await.map_err(lost)?;
@@ -121,9 +139,20 @@ impl Api {
         refused(status, &bytes)
     }
 
+    /// Why there is no answer.
+    fn lost(&self, source: reqwest::Error) -> ClientError {
+        let url = self.config.url.clone();
+        match source {
+            source if source.is_builder() => ClientError::Malformed(source),
+            // Where not even a connection was made in time, nobody works on anything.
+            source if source.is_timeout() && !source.is_connect() => ClientError::TimedOut { url },
+            source => ClientError::Unreachable { url, source },
+        }
+    }
+
     /// Follows a stream of jobs until it ends, or is cut off.
     pub(super) async fn follow(&self, path: &str, mut each: impl FnMut(&Value)) -> Result<(), ClientError> {
-        let lost = |source| ClientError::Unreachable { url: self.config.url.clone(), source };
+        let lost = |source| self.lost(source);
         let request = self.request(Method::GET, path).timeout(LONGEST_STREAM);
         let mut response = request.send().await.map_err(lost)?;
         if !response.status().is_success() {
@@ -263,6 +292,23 @@ mod tests {
             let found: Vec<Value> = text.chunks(size).flat_map(|piece| events.take(piece)).collect();
             assert_eq!(found, [json!({ "id": "a" }), json!({ "id": "b" })], "pieces of {size}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_sent_and_what_was_not_answered_are_told_apart() {
+        let api = |url: String| Api::new(ClientConfig { url, api_key: None }).expect("client");
+        // Taken, and never answered.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let api_of = |address: std::net::SocketAddr| api(format!("http://{address}"));
+        let at = silent.local_addr().expect("address");
+        let slow = api_of(at);
+        let asked = slow.request(Method::GET, "/").timeout(Duration::from_millis(50));
+        let error = slow.send(asked).await.expect_err("no answer");
+        assert_eq!(error.code(), "timed-out", "{error}");
+        let error = slow.upload("/connectors", vec![0], Some("a\u{1}b")).await.expect_err("a control character");
+        assert_eq!(error.code(), "malformed", "{error}");
+        drop(silent);
+        assert_eq!(api_of(at).get("/").await.expect_err("nobody").code(), "unreachable");
     }
 
     #[test]

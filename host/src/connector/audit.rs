@@ -336,7 +336,7 @@ mod tests {
         bytes
     }
 
-    /// A section of imports of this many functions of the first type, all with this name.
+    /// A component with a section of so many imports, all of them instances of this name.
     fn importing(count: u32, name: &str) -> Vec<u8> {
         // Five bytes of LEB128 for the numbers, whatever they are.
         let number = |n: u32| [0, 7, 14, 21, 28].map(|at| (n >> at) as u8 & 0x7f | if at < 28 { 0x80 } else { 0 });

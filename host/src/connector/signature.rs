@@ -68,8 +68,8 @@ pub enum InvalidSignature {
 /// `detached` is the text of a `.sig` file, or of the header `wharfinger-signature`.
 pub fn admit(bytes: &[u8], detached: Option<&[u8]>, trust: &Trust) -> Result<SignatureState, LoadError> {
     let state = verify(bytes, detached, &trust.keys)
-        .map_err(|invalid| LoadError { code: "invalid-signature", message: invalid.to_string() })?;
-    let message = match (state, trust.unsigned) {
+        .map_err(|invalid| LoadError::new("invalid-signature", &invalid.to_string()))?;
+    let message: String = match (state, trust.unsigned) {
         (SignatureState::Trusted { .. }, _) | (_, Unsigned::Allow) => return Ok(state),
         (SignatureState::Unsigned, Unsigned::Refuse) => {
             "the component is not signed, and this host takes only what a trusted key has signed \
@@ -77,11 +77,11 @@ pub fn admit(bytes: &[u8], detached: Option<&[u8]>, trust: &Trust) -> Result<Sig
                 .into()
         }
         (SignatureState::Untrusted { key }, Unsigned::Refuse) => format!(
-            "the component is signed with key {key}, which is not among `[connectors] trusted_keys`, and this host takes \
-             only what a trusted key has signed: add its public key, or sign the component with a trusted one"
+            "the component names key {key}, which is not known here: not checked; and this host takes only what one of \
+             `[connectors] trusted_keys` has signed: add its public key, or sign the component with a trusted one"
         ),
     };
-    Err(LoadError { code: "unsigned", message })
+    Err(LoadError::new("unsigned", &message))
 }
 
 /// What the signatures of a component say to whoever trusts these keys.
@@ -89,26 +89,55 @@ pub fn admit(bytes: &[u8], detached: Option<&[u8]>, trust: &Trust) -> Result<Sig
 /// A signature of one of these keys that does not belong to the bytes is an error whatever else there is. Signatures of
 /// other keys cannot be checked.
 pub fn verify(bytes: &[u8], detached: Option<&[u8]>, keys: &[PublicKey]) -> Result<SignatureState, InvalidSignature> {
+    let found = check(bytes, detached, keys)?;
+    if let Some((key, _)) = found.iter().find(|(_, found)| *found == Checked::Wrong) {
+        return Err(InvalidSignature::Wrong(*key));
+    }
+    let trusted = found.iter().find(|(_, found)| *found == Checked::Right);
+    Ok(match (trusted, found.first()) {
+        (Some((key, _)), _) => SignatureState::Trusted { key: *key },
+        (None, Some((key, _))) => SignatureState::Untrusted { key: *key },
+        (None, None) => SignatureState::Unsigned,
+    })
+}
+
+/// What is found of one signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The key is known and signed these bytes.
+    Right,
+    /// The key is known and did not.
+    Wrong,
+    /// The key is not known: the signature only names it, as anybody can.
+    Unknown,
+}
+
+/// The keys that a component's signatures name, in their order, each with what these keys find of it.
+pub fn check(
+    bytes: &[u8],
+    detached: Option<&[u8]>,
+    keys: &[PublicKey],
+) -> Result<Vec<(KeyId, Checked)>, InvalidSignature> {
     let beside = detached.map_or_else(|| Ok(Vec::new()), beside)?;
     let signatures = [embedded(bytes)?, beside.into_iter().map(|record| (bytes.len(), record)).collect()].concat();
     if signatures.len() > MAX_SIGNATURES {
         return Err(InvalidSignature::TooMany);
     }
-    let (mut trusted, mut context, mut hashed) = (None, Context::new(&SHA256), 0);
+    let (mut context, mut hashed) = (Context::new(&SHA256), 0);
+    let mut found = Vec::new();
     for (covers, record) in &signatures {
-        let Some(key) = keys.iter().find(|key| key.id() == record.key) else { continue };
+        let Some(key) = keys.iter().find(|key| key.id() == record.key) else {
+            found.push((record.key, Checked::Unknown));
+            continue;
+        };
         context.update(&bytes[hashed..*covers]);
         hashed = *covers;
         let signed = message(context.clone());
         let public = UnparsedPublicKey::new(&ED25519, key.as_bytes());
-        public.verify(&signed, &record.signature).map_err(|_| InvalidSignature::Wrong(record.key))?;
-        trusted.get_or_insert(record.key);
+        let is_right = public.verify(&signed, &record.signature).is_ok();
+        found.push((record.key, if is_right { Checked::Right } else { Checked::Wrong }));
     }
-    Ok(match (trusted, signatures.first()) {
-        (Some(key), _) => SignatureState::Trusted { key },
-        (None, Some((_, record))) => SignatureState::Untrusted { key: record.key },
-        (None, None) => SignatureState::Unsigned,
-    })
+    Ok(found)
 }
 
 /// The component with one more signature at its end.
@@ -136,7 +165,7 @@ pub fn strip(bytes: &[u8]) -> Result<&[u8], InvalidSignature> {
     Ok(&bytes[..embedded(bytes)?.first().map_or(bytes.len(), |(covers, _)| *covers)])
 }
 
-/// The keys that signed: those of the sections at the end, then those beside the file.
+/// The keys that signatures name: those of the sections at the end, then those beside the file.
 pub fn signers(bytes: &[u8], detached: Option<&[u8]>) -> Result<Vec<KeyId>, InvalidSignature> {
     let beside = detached.map_or_else(|| Ok(Vec::new()), beside)?;
     Ok(embedded(bytes)?.into_iter().map(|(_, record)| record).chain(beside).map(|record| record.key).collect())

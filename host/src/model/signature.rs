@@ -129,21 +129,32 @@ impl SignatureState {
     }
 }
 
-/// As it is stored and shown in a line: the state, and the key's id where there is one.
+/// As it is stored and shown in a line: the state, and the key's id where there is one. A key that nobody knows is only
+/// named: whoever made the component may have written there what they liked.
 impl fmt::Display for SignatureState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())?;
-        self.key().map_or(Ok(()), |key| write!(f, " {key}"))
+        match self {
+            Self::Unsigned => f.write_str("unsigned"),
+            Self::Trusted { key } => write!(f, "trusted {key}"),
+            Self::Untrusted { key } => write!(f, "{NAMES}{key}{NOT_CHECKED}"),
+        }
     }
 }
+
+const NAMES: &str = "names key ";
+const NOT_CHECKED: &str = ", which is not known here: not checked";
 
 impl FromStr for SignatureState {
     type Err = InvalidKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidKey> {
+        if let Some(key) = text.strip_prefix(NAMES).and_then(|rest| rest.strip_suffix(NOT_CHECKED)) {
+            return Ok(Self::Untrusted { key: key.parse()? });
+        }
         match text.split_once(' ') {
             None if text == "unsigned" => Ok(Self::Unsigned),
             Some(("trusted", key)) => Ok(Self::Trusted { key: key.parse()? }),
+            // As earlier hosts stored it.
             Some(("untrusted", key)) => Ok(Self::Untrusted { key: key.parse()? }),
             _ => Err(InvalidKey::State),
         }

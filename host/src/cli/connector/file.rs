@@ -45,6 +45,17 @@ pub(super) fn write(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     })
 }
 
+/// Writes a component without a signature beside it: one that lies there is for the bytes that were there before, and goes.
+pub(super) fn write_alone(file: &Path, component: &[u8]) -> anyhow::Result<()> {
+    let beside = signature_file(file);
+    let is_there = beside.exists();
+    write_signed(file, component, None)?;
+    if is_there {
+        eprintln!("removed {}: it was for what {} held before", beside.display(), file.display());
+    }
+    Ok(())
+}
+
 /// Writes a component and its detached signature. Cut off at any point, no signature lies beside what it is not for.
 pub(super) fn write_signed(file: &Path, component: &[u8], signature: Option<&str>) -> anyhow::Result<()> {
     let beside = signature_file(file);

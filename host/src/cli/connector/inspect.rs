@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     super::{Exit, Output, table::shown},
@@ -12,8 +12,11 @@ use super::{
 };
 use crate::{
     config::{Config, Flags, environment, own_program},
-    connector::{Connectors, Setup, audit, signature},
-    model::signature::{SignatureState, Trust},
+    connector::{
+        Connectors, Setup, audit,
+        signature::{self, Checked},
+    },
+    model::signature::{KeyId, PublicKey, SignatureState, Trust},
 };
 
 #[derive(Debug, Args)]
@@ -26,6 +29,9 @@ pub(in crate::cli) struct InspectArgs {
     /// Configuration file (TOML) of the host whose trusted keys count
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// A public key (ed25519:…) to check against as well; may be given several times
+    #[arg(long, value_name = "KEY")]
+    key: Vec<PublicKey>,
     #[command(flatten)]
     output: Output,
 }
@@ -34,17 +40,18 @@ pub(super) async fn run(args: InspectArgs) -> anyhow::Result<Exit> {
     let trust = Config::load(&Flags { config: args.config, ..Flags::default() }, &environment())?.trust;
     let bytes = file::read(&args.file)?;
     let beside = file::signature(&args.file, args.signature.as_deref())?;
-    let found = inspect(&bytes, beside.as_deref(), &trust).await?;
+    let found = inspect(&bytes, beside.as_deref(), &trust, &args.key).await?;
     if args.output.json {
         println!("{found:#}");
     } else {
         print(&found);
     }
-    Ok(Exit::Done)
+    let signed = |key: &PublicKey| found["signature"]["checks"][key.id().to_string()] == MATCHES;
+    Ok(if args.key.iter().all(signed) { Exit::Done } else { Exit::Negative })
 }
 
 /// All there is to know of a component, as the JSON form says it.
-async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::Result<Value> {
+async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust, keys: &[PublicKey]) -> anyhow::Result<Value> {
     let interfaces = audit::interfaces(bytes)?;
     let built = audit::built(bytes)?;
     let state = signature::verify(bytes, beside, &trust.keys);
@@ -66,6 +73,7 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::
         "signature": {
             "state": state.as_ref().map_or("invalid", SignatureState::as_str),
             "keys": signers,
+            "checks": checks(bytes, beside, trust, keys),
             "refused": admitted.err().map(|error| error.message),
         },
         "authentication": about.methods.iter().map(|method| &method.id).collect::<Vec<_>>(),
@@ -73,6 +81,37 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust) -> anyhow::
         "imports": interfaces.imports,
         "exports": interfaces.exports,
     }))
+}
+
+const MATCHES: &str = "matches";
+const DOES_NOT_MATCH: &str = "does-not-match";
+const NOT_CHECKED: &str = "not-checked";
+const NOT_NAMED: &str = "not-named";
+
+/// What is found of each key that is named in the component or on the command line. One key may be named twice: what is
+/// wrong counts first, then what is right.
+fn checks(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust, keys: &[PublicKey]) -> Map<String, Value> {
+    let known: Vec<PublicKey> = trust.keys.iter().chain(keys).cloned().collect();
+    let found = signature::check(bytes, beside, &known).unwrap_or_default();
+    let mut told: Map<String, Value> = keys.iter().map(|key| (key.id().to_string(), json!(NOT_NAMED))).collect();
+    let mut say = |key: &KeyId, what: &str| told.insert(key.to_string(), json!(what));
+    for (which, what) in [(Checked::Unknown, NOT_CHECKED), (Checked::Right, MATCHES), (Checked::Wrong, DOES_NOT_MATCH)]
+    {
+        for (key, _) in found.iter().filter(|(_, found)| *found == which) {
+            say(key, what);
+        }
+    }
+    told
+}
+
+/// The same for people. A key that nobody has checked against is only a name, which anybody can write there.
+fn said(key: &str, what: &str) -> String {
+    match what {
+        MATCHES => format!("signed by key {key}: checked"),
+        DOES_NOT_MATCH => format!("names key {key}: does not match, the file or the signature was changed"),
+        NOT_NAMED => format!("no signature names key {key}"),
+        _ => format!("names key {key}, which is not known here: not checked"),
+    }
 }
 
 fn print(found: &Value) {
@@ -86,9 +125,11 @@ fn print(found: &Value) {
     let sdk = found["sdkVersion"].as_str().map_or("without the SDK".to_owned(), |sdk| format!("SDK {}", shown(sdk)));
     println!("built with  WIT {}, {sdk}", text("witVersion"));
     println!("signature   {}", found["signature"]["state"].as_str().unwrap_or_default());
-    list("signed by", &found["signature"]["keys"]);
+    for (key, what) in found["signature"]["checks"].as_object().into_iter().flatten() {
+        println!("  {}", said(key, what.as_str().unwrap_or_default()));
+    }
     if let Some(refused) = found["signature"]["refused"].as_str() {
-        println!("refused     {refused}");
+        println!("refused     {}", shown(refused));
     }
     list("authentication", &found["authentication"]);
     list("permissions", &found["permissions"]);

@@ -33,7 +33,7 @@ pub(super) async fn run(args: PackArgs) -> anyhow::Result<Exit> {
     let connector = Connectors::new(Setup::new(own_program()))?.describe(&packed).await?;
     let about = &connector.descriptor;
     let place = args.output.unwrap_or_else(|| format!("{}-{}.wasm", about.name, about.version).into());
-    file::write(&place, &packed)?;
+    file::write_alone(&place, &packed)?;
     println!("{}: {} {}", place.display(), about.name, about.version);
     println!("sha256:{}, {} bytes ({} before)", connector.digest, packed.len(), bytes.len());
     match keys.as_slice() {

@@ -3,7 +3,7 @@
 
 use std::{io::Read as _, path::PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -16,8 +16,12 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config::{RegistryConfig, environment},
-    connector::audit,
+    config::{Config, Flags, RegistryConfig, environment},
+    connector::{
+        audit,
+        signature::{self, Checked, InvalidSignature},
+    },
+    model::signature::PublicKey,
 };
 
 /// How a registry is spoken to. Without a name, the one from the environment or from `docker login` is used.
@@ -43,6 +47,9 @@ pub(in crate::cli) struct PushArgs {
     /// Its detached signature, to go with it; FILE.sig if that is there
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
+    /// A public key (ed25519:…) that signatures are checked against before anything is sent; may be given several times
+    #[arg(long, value_name = "KEY")]
+    key: Vec<PublicKey>,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -84,12 +91,30 @@ pub(super) async fn push(args: PushArgs) -> anyhow::Result<Exit> {
     let access = args.registry.access()?;
     let component = file::read(&args.file)?;
     let interfaces = audit::interfaces(&component)?;
-    let signature = file::signature(&args.file, args.signature.as_deref())?.map(String::from_utf8).transpose()?;
+    let signature = file::signature(&args.file, args.signature.as_deref())?;
+    check_signature(&component, signature.as_deref(), &args.key)?;
+    let signature = signature.map(String::from_utf8).transpose()?;
     let now = Clock::system().now();
     let pushed =
         oci::push(&args.reference, &access, component, &args.file, signature.as_deref(), &interfaces, now).await?;
     println!("{pushed}");
     Ok(Exit::Done)
+}
+
+/// Refuses a detached signature that is not of these bytes, as far as the key is known; says so where it is not.
+fn check_signature(component: &[u8], beside: Option<&[u8]>, keys: &[PublicKey]) -> anyhow::Result<()> {
+    let trusted = Config::load(&Flags::default(), &environment())?.trust.keys;
+    let known: Vec<PublicKey> = trusted.into_iter().chain(keys.iter().cloned()).collect();
+    for (key, found) in signature::check(component, beside, &known)? {
+        match found {
+            Checked::Right => {}
+            Checked::Wrong => bail!(InvalidSignature::Wrong(key)),
+            Checked::Unknown => {
+                eprintln!("the signature names key {key}, which is not known here: not checked (see --key)")
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn pull(args: PullArgs) -> anyhow::Result<Exit> {

@@ -69,7 +69,7 @@ pub(super) fn run(args: &SignArgs) -> anyhow::Result<Exit> {
     } else {
         bytes = signed(bytes, &keys)?;
         let place = args.output.clone().unwrap_or_else(|| args.file.clone());
-        file::write(&place, &bytes)?;
+        file::write_alone(&place, &bytes)?;
         place
     };
     for key in &keys {

@@ -83,7 +83,7 @@ pub(super) fn signature(version: &Version) -> Markup {
             (Origin::Bundled, _) => span.faint title="It came with the host's own program" { "Part of the host" },
             (_, Ok(SignatureState::Trusted { key })) => span.badge.good title={ "Key " (key) } { "Trusted key " (short(&key.to_string())) },
             (_, Ok(SignatureState::Untrusted { key })) =>
-                span.badge.warn title={ "Key " (key) " is not among the trusted keys: counts as not signed" } { "Unknown key " (short(&key.to_string())) },
+                span.badge.warn title={ "Names key " (key) ", which is not known here: not checked, counts as not signed" } { "Unknown key " (short(&key.to_string())) },
             (_, Ok(SignatureState::Unsigned)) => span.badge { "Not signed" },
             (_, Err(_)) => (text::name(&version.signature)),
         }
