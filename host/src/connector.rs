@@ -137,6 +137,8 @@ pub struct Connector {
     component: InstancePre<State>,
     exports: Arc<Exports>,
     health: Health,
+    /// Its machine code is kept as long as this is.
+    _code: Arc<code::CodeKey>,
 }
 
 /// What one call used of the platform.

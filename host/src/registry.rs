@@ -132,7 +132,13 @@ impl Registry {
         origin: Origin,
         by: Actor,
     ) -> Result<Installation, InstallError> {
-        let signature = signature::admit(&bytes, detached, &self.parts().trust)?;
+        let (trust, detached) = (self.parts().trust.clone(), detached.map(<[u8]>::to_vec));
+        // Away from the async threads: there is much to hash.
+        let admit = move || {
+            let signature = signature::admit(&bytes, detached.as_deref(), &trust);
+            signature.map(|signature| (bytes, signature))
+        };
+        let (bytes, signature) = tokio::task::spawn_blocking(admit).await.map_err(|_| InstallError::Closed)??;
         let connector = self.parts().connectors.prepare(&bytes).await?;
         let version = self.version(&connector, &bytes, origin, signature.to_string(), Some(by));
         let technology = connector.descriptor.technology.clone();

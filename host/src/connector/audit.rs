@@ -17,6 +17,10 @@ const CONTRACT_VERSION: (u64, u64) = (0, 1);
 const CONTRACT_IMPORTS: [&str; 4] = ["http", "log", "types", "catalog-types"];
 /// What a connector must export.
 const CONTRACT_EXPORTS: [&str; 3] = ["descriptor", "check", "catalog"];
+/// Most imports of a component, and most exports. What WASI and the contract have is fewer.
+const MAX_NAMES: usize = 200;
+/// Longest name of one.
+const MAX_NAME: usize = 256;
 /// The custom section in which the SDK tells its versions.
 const SDK_SECTION: &str = "wharfinger-sdk";
 
@@ -103,18 +107,16 @@ pub(super) fn audit(bytes: &[u8]) -> Result<(), LoadError> {
     if let Some(sdk) = &outside.sdk {
         check_sdk(sdk)?;
     }
-    for (name, is_instance) in &outside.imports {
-        check_import(name, *is_instance)?;
-    }
     for needed in CONTRACT_EXPORTS {
         check_export(needed, &outside.exports)?;
     }
     Ok(())
 }
 
+/// Judges each name when it is read, so that no component makes the host keep more than it would keep of a good one.
 fn read(bytes: &[u8]) -> Result<Outside, LoadError> {
     let mut outside = Outside::default();
-    let mut depth = 0_usize;
+    let (mut depth, mut seen) = (0_usize, 0_usize);
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|error| unreadable(bytes, &error))? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
@@ -131,12 +133,17 @@ fn read(bytes: &[u8]) -> Result<Outside, LoadError> {
                 for import in section {
                     let import = import.map_err(|error| unreadable(bytes, &error))?;
                     let is_instance = matches!(import.ty, ComponentTypeRef::Instance(_));
-                    outside.imports.push((import.name.name.to_owned(), is_instance));
+                    let name = import.name.name;
+                    check_length("imports", name, outside.imports.len())?;
+                    check_import(name, is_instance)?;
+                    outside.imports.push((name.to_owned(), is_instance));
                 }
             }
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
                     let export = export.map_err(|error| unreadable(bytes, &error))?;
+                    seen += 1;
+                    check_length("exports", export.name.name, seen - 1)?;
                     if export.kind == ComponentExternalKind::Instance {
                         outside.exports.push(export.name.name.to_owned());
                     }
@@ -149,6 +156,18 @@ fn read(bytes: &[u8]) -> Result<Outside, LoadError> {
         }
     }
     Ok(outside)
+}
+
+fn check_length(verb: &str, name: &str, before: usize) -> Result<(), LoadError> {
+    if before == MAX_NAMES {
+        let message = format!("the component {verb} more than {MAX_NAMES} interfaces, functions and types");
+        return Err(refuse("too-large", message));
+    }
+    if name.len() > MAX_NAME {
+        let message = format!("the component {verb} something whose name has more than {MAX_NAME} bytes: {name}");
+        return Err(refuse("too-large", message));
+    }
+    Ok(())
 }
 
 fn unreadable(bytes: &[u8], error: &wasmparser::BinaryReaderError) -> LoadError {
@@ -187,19 +206,18 @@ fn check_import(name: &str, is_instance: bool) -> Result<(), LoadError> {
     ))
 }
 
+/// Of several versions of an interface one that fits is enough; where none does, the first says what is wrong.
 fn check_export(needed: &str, exports: &[String]) -> Result<(), LoadError> {
     let wanted = format!("{CONTRACT}/{needed}");
-    let found = exports.iter().find_map(|name| {
+    let found = exports.iter().filter_map(|name| {
         let (interface, version) = name.split_once('@').unwrap_or((name, ""));
-        (interface == wanted).then_some((name, version))
+        (interface == wanted).then(|| check_contract(name, version))
     });
-    match found {
-        Some((name, version)) => check_contract(name, version),
-        None => Err(refuse(
-            "missing-export",
-            format!("the component does not export `{wanted}`, which every connector does: it is no connector"),
-        )),
-    }
+    let missing = refuse(
+        "missing-export",
+        format!("the component does not export `{wanted}`, which every connector does: it is no connector"),
+    );
+    found.reduce(|first, next| first.or_else(|error| next.map_err(|_| error))).unwrap_or(Err(missing))
 }
 
 /// Refuses an interface of another version of the contract and says which side is older.
@@ -266,7 +284,7 @@ fn version(text: &str) -> Option<(u64, u64, u64)> {
 }
 
 fn refuse(code: &'static str, message: String) -> LoadError {
-    LoadError { code, message }
+    LoadError::new(code, &message)
 }
 
 #[cfg(test)]
@@ -309,6 +327,51 @@ mod tests {
             assert_eq!(check_import(name, true).expect_err(name).code, code, "{name}");
         }
         assert!(check_import("wasi:io/streams@0.2.6", false).is_err(), "a function under an interface's name");
+    }
+
+    /// A component's header and one section.
+    fn outside(section: u8, inside: &[u8]) -> Vec<u8> {
+        let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+        crate::connector::section::write(&mut bytes, section, inside);
+        bytes
+    }
+
+    /// A section of imports of this many functions of the first type, all with this name.
+    fn importing(count: u32, name: &str) -> Vec<u8> {
+        // Five bytes of LEB128 for the numbers, whatever they are.
+        let number = |n: u32| [0, 7, 14, 21, 28].map(|at| (n >> at) as u8 & 0x7f | if at < 28 { 0x80 } else { 0 });
+        let one = [&[0][..], &number(name.len() as u32), name.as_bytes(), &[5, 0]].concat();
+        outside(10, &[&number(count)[..], &one.repeat(count as usize)].concat())
+    }
+
+    #[test]
+    fn imports_are_judged_one_by_one_and_counted() {
+        // The first is refused, whatever follows: here bytes that cannot be read.
+        let mut first = importing(2, "env");
+        first.truncate(first.len() - 4);
+        first[9] -= 4;
+        refused(&first, "forbidden-import", "\"env\"");
+        refused(&importing(MAX_NAMES as u32 + 1, "wasi:io/poll@0.2.0"), "too-large", "more than 200");
+        let long = format!("wasi:io/poll@0.2.0-{}", "x".repeat(MAX_NAME));
+        refused(&importing(1, &long), "too-large", "more than 256 bytes");
+        let steers = "wasi:io/poll@0.2.0\u{1b}]0;owned\u{7}\u{202e}";
+        let message = audit(&importing(1, &format!("env{steers}"))).expect_err("refused").message;
+        assert!(!message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{message:?}");
+        // A hundred functions are exported besides, and one too many.
+        let exports: String = (0..=MAX_NAMES).map(|i| format!("(export \"x{i}\" (type $t))")).collect();
+        let bytes = wat::parse_str(format!("(component (type $t string) {exports})")).expect("component");
+        refused(&bytes, "too-large", "exports more than 200");
+    }
+
+    #[test]
+    fn of_several_versions_one_that_fits_is_enough() {
+        let name = |version: &str| format!("{CONTRACT}/check@{version}");
+        for versions in [["0.2.0", "0.1.0"], ["0.1.3", "0.0.1"]] {
+            assert!(check_export("check", &versions.map(name)).is_ok(), "{versions:?}");
+        }
+        let error = check_export("check", &["0.2.0", "0.0.1"].map(name)).expect_err("none fits");
+        assert!(error.code == "unsupported-contract" && error.message.contains("upgrade the host"), "{error}");
+        assert_eq!(check_export("catalog", &["0.1.0"].map(name)).expect_err("another").code, "missing-export");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::SystemTime,
 };
 
@@ -39,6 +39,8 @@ struct Shared {
     dir: Dir,
     key: hmac::Key,
     max_bytes: u64,
+    /// What loaded components run. Held for a look at a time.
+    held: Mutex<Vec<Weak<CodeKey>>>,
 }
 
 impl fmt::Debug for CodeCache {
@@ -81,7 +83,7 @@ impl CodeCache {
             parent.open_dir(name)
         };
         let dir = open().with_context(|| format!("open the directory of compiled code {}", path.display()))?;
-        Ok(Self { shared: Arc::new(Shared { dir, key, max_bytes }) })
+        Ok(Self { shared: Arc::new(Shared { dir, key, max_bytes, held: Mutex::default() }) })
     }
 
     /// Removes what other versions of the host left, and what a crash left half written. For a directory that nobody else
@@ -121,6 +123,17 @@ impl CodeCache {
         let mut code = file;
         code.truncate(code.len() - TAG);
         Some(code)
+    }
+
+    /// Code under this key makes no room for other code as long as the key is in use: the next start needs it.
+    pub(super) fn hold(&self, key: &Arc<CodeKey>) {
+        let mut held = self.held();
+        held.retain(|key| key.strong_count() > 0);
+        held.push(Arc::downgrade(key));
+    }
+
+    fn held(&self) -> std::sync::MutexGuard<'_, Vec<Weak<CodeKey>>> {
+        self.shared.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps code for the next start. Where that fails, the next start takes longer.
@@ -174,8 +187,10 @@ impl CodeCache {
         let _ = self.shared.dir.open(name).and_then(|file| file.into_std().set_modified(SystemTime::now()));
     }
 
-    /// Removes what was not used for longest until all together are small enough; what was asked for just now stays.
+    /// Removes what was not used for longest until all together are small enough; what was asked for just now and
+    /// what is in use stay.
     fn make_room(&self, newest: &CodeKey) {
+        let held: Vec<_> = self.held().iter().filter_map(Weak::upgrade).collect();
         let mut files = self.files();
         files.sort_by_key(|(_, _, written)| *written);
         let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
@@ -183,7 +198,7 @@ impl CodeCache {
             if total <= self.shared.max_bytes {
                 break;
             }
-            if name != newest.0 {
+            if name != newest.0 && held.iter().all(|key| key.0 != name) {
                 self.remove(&name);
                 total = total.saturating_sub(size);
             }

@@ -28,7 +28,7 @@ use super::{
 /// Components that are compiled at a time.
 const AT_ONCE: usize = 2;
 /// Most machine code of one component.
-const MAX_CODE: usize = 512 << 20;
+const MAX_CODE: usize = 128 << 20;
 /// What is kept of what a child writes to its standard error.
 const MAX_WORDS: u64 = 16 << 10;
 

@@ -150,7 +150,7 @@ impl Descriptor {
             missing.join(" and "),
             config_line(&missing)
         );
-        Err(LoadError { code: "not-approved", message })
+        Err(LoadError::new("not-approved", &message))
     }
 
     /// What it may do where it is approved, as lines for people.

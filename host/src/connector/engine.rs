@@ -137,6 +137,9 @@ fn config(layout: Layout) -> Config {
     config.wasm_component_model(true);
     // Shared memories would escape the limiter.
     config.shared_memory(false);
+    // A memory that is mostly zero is filled when it is made, not kept as an image: else a few bytes far apart in a
+    // component would be megabytes of code.
+    config.memory_guaranteed_dense_image_size(0);
     if layout == Layout::Checked {
         config.memory_reservation(0).memory_guard_size(64 << 10).memory_may_move(true);
     }

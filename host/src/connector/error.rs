@@ -25,6 +25,13 @@ pub struct LoadError {
     pub message: String,
 }
 
+impl LoadError {
+    /// A refusal. Its words may be the component's own: they are bounded, and what steers a terminal is escaped.
+    pub(super) fn new(code: &'static str, message: &str) -> Self {
+        Self { code, message: escaped(message, MAX_MESSAGE) }
+    }
+}
+
 /// The codes of the contract. One that nobody knows is [`ErrorCode::Internal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ErrorCode {
@@ -298,4 +305,36 @@ pub(super) fn clean(mut text: String, max: usize) -> String {
         text.push('…');
     }
     if text.contains(is_steering) { text.replace(is_steering, " ") } else { text }
+}
+
+/// A text with at most `max` bytes, and what steers a terminal written so that people see it.
+fn escaped(text: &str, max: usize) -> String {
+    let mut out = String::with_capacity(text.len().min(max));
+    for c in text.chars() {
+        if out.len() > max {
+            break;
+        }
+        if is_steering(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    if out.len() > max {
+        out.truncate(out.floor_char_boundary(max - '…'.len_utf8()));
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_short_and_steers_nothing() {
+        let error = LoadError::new("forbidden-import", "it imports \u{1b}]0;owned\u{7} and\na\u{202e}b");
+        assert_eq!(error.message, r"it imports \u{1b}]0;owned\u{7} and\u{a}a\u{202e}b");
+        for text in ["ä".repeat(MAX_MESSAGE), "\u{202e}".repeat(MAX_MESSAGE), "x".repeat(32 << 20)] {
+            let message = LoadError::new("x", &text).message;
+            assert!(message.len() <= MAX_MESSAGE && message.ends_with('…'), "{}", message.len());
+        }
+        assert_eq!(LoadError::new("x", &"x".repeat(MAX_MESSAGE)).message.len(), MAX_MESSAGE);
+    }
 }

@@ -1,7 +1,7 @@
 //! From a file to a connector that can be called.
 //!
 //! In this order, each refusal before anything costly happens: size and imports, compile, link, describe twice with nothing
-//! granted, read the description. Nothing is kept of what is refused but its machine code.
+//! granted, read the description. Nothing is kept of what is refused.
 
 use std::{sync::Arc, time::Instant};
 
@@ -23,10 +23,18 @@ use super::{
 
 /// Loads a component.
 pub(super) async fn load(shop: &Workshop, bytes: &[u8]) -> Result<Connector, LoadError> {
-    audit::audit(bytes)?;
     let guests = &shop.guests;
-    let digest = hex(digest::digest(&digest::SHA256, bytes).as_ref());
-    let component = component(shop, bytes, &digest).await?;
+    let read = bytes.to_vec();
+    let digest = blocking(move || {
+        audit::audit(&read)?;
+        Ok::<_, LoadError>(hex(digest::digest(&digest::SHA256, &read).as_ref()))
+    })
+    .await??;
+    let key = Arc::new(CodeKey::new(&digest, &guests.compatibility));
+    if let Some(cache) = &shop.code {
+        cache.hold(&key);
+    }
+    let (component, compiled) = component(shop, bytes, &digest, &key).await?;
     let exports = Exports::find(&component).map_err(|missing| LoadError {
         code: "missing-export",
         message: format!("the component does not export `wharfinger:connector/{missing}`: it is no connector"),
@@ -40,17 +48,22 @@ pub(super) async fn load(shop: &Workshop, bytes: &[u8]) -> Result<Connector, Loa
                 .into(),
         });
     }
-    let descriptor = Descriptor::parse(&description)?;
+    let descriptor = blocking(move || Descriptor::parse(&description)).await??;
+    keep(shop, &key, compiled).await?;
     let label = Arc::from(format!("{} {}", descriptor.name, descriptor.version));
     let health = Health::new(&label, shop.troubled.clone(), shop.clock.clone());
     let limits = shop.limits.of(&descriptor.name);
-    Ok(Connector { descriptor, digest, label, limits, guests: guests.clone(), component, exports, health })
+    Ok(Connector { descriptor, digest, label, limits, guests: guests.clone(), component, exports, health, _code: key })
 }
 
-/// The component, ready to be instantiated: from code that was compiled before, or compiled now.
-async fn component(shop: &Workshop, bytes: &[u8], digest: &str) -> Result<InstancePre<State>, LoadError> {
+/// The component, ready to be instantiated: from code that was compiled before, or compiled now, which comes along.
+async fn component(
+    shop: &Workshop,
+    bytes: &[u8],
+    digest: &str,
+    key: &Arc<CodeKey>,
+) -> Result<(InstancePre<State>, Option<Vec<u8>>), LoadError> {
     let started = Instant::now();
-    let key = CodeKey::new(digest, &shop.guests.compatibility);
     let known = match shop.code.clone() {
         Some(cache) => {
             let key = key.clone();
@@ -58,31 +71,26 @@ async fn component(shop: &Workshop, bytes: &[u8], digest: &str) -> Result<Instan
         }
         None => None,
     };
-    let from = if known.is_some() { "kept" } else { "compiled" };
+    let (from, is_new) = if known.is_some() { ("kept", false) } else { ("compiled", shop.code.is_some()) };
     let code = match known {
         Some(code) => code,
-        None => compile(shop, bytes, &key).await?,
+        None => shop.compiler.compile(bytes, shop.guests.layout, &shop.guests.compatibility).await?,
     };
     let guests = shop.guests.clone();
-    let component = blocking(move || link(&guests, &code)).await??;
+    let (component, code) = blocking(move || link(&guests, &code).map(|component| (component, code))).await??;
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(digest, size = bytes.len(), milliseconds, from, "a component is ready to run");
-    Ok(component)
+    Ok((component, is_new.then_some(code)))
 }
 
-/// Compiles, and keeps the code.
-async fn compile(shop: &Workshop, bytes: &[u8], key: &CodeKey) -> Result<Vec<u8>, LoadError> {
-    let code = shop.compiler.compile(bytes, shop.guests.layout, &shop.guests.compatibility).await?;
-    match shop.code.clone() {
-        Some(cache) => {
+/// Keeps code of a component that turned out to be a connector: what is refused must not take the room of what serves.
+async fn keep(shop: &Workshop, key: &Arc<CodeKey>, code: Option<Vec<u8>>) -> Result<(), LoadError> {
+    match (shop.code.clone(), code) {
+        (Some(cache), Some(code)) => {
             let key = key.clone();
-            blocking(move || {
-                cache.put(&key, &code);
-                code
-            })
-            .await
+            blocking(move || cache.put(&key, &code)).await
         }
-        None => Ok(code),
+        _ => Ok(()),
     }
 }
 
@@ -128,10 +136,7 @@ async fn describe(
         .await;
     called.result.map_err(|error: CallError| {
         let detail = error.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        LoadError {
-            code: "describe-failed",
-            message: format!("the component cannot be used: {}{detail}", error.message),
-        }
+        LoadError::new("describe-failed", &format!("the component cannot be used: {}{detail}", error.message))
     })
 }
 

@@ -5,9 +5,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::DirBuilder,
+    fs::{DirBuilder, Permissions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::Path,
 };
 
@@ -32,6 +32,8 @@ impl Files {
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         let path = data_dir.join(DIRECTORY);
         DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        // Also where somebody else made it, or opened it.
+        std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         Ok(Self(Dir::open_ambient_dir(path, ambient_authority())?))
     }
 
@@ -43,13 +45,20 @@ impl Files {
 
     /// Keeps a component. It is on the disk when this returns.
     pub fn put(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
-        let (aside, name) = (format!("{digest}.new"), name(digest));
+        let aside = format!("{digest}.new");
+        self.write(&aside, &name(digest), bytes).inspect_err(|_| {
+            // A disk that is full must not stay full. Where this fails too, the next start removes it.
+            let _ = self.0.remove_file(&aside);
+        })
+    }
+
+    fn write(&self, aside: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = self.0.open_with(&aside, &options)?;
+        let mut file = self.0.open_with(aside, &options)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        self.0.rename(&aside, &self.0, &name)?;
+        self.0.rename(aside, &self.0, name)?;
         // The directory itself: a rename that is only in memory would not outlive a loss of power.
         self.0.open(".")?.sync_all()
     }
@@ -123,6 +132,24 @@ mod tests {
         assert!(!files.is_whole(&two));
         let mode = std::fs::metadata(dir.join(DIRECTORY)).expect("directory").permissions();
         assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+        std::fs::remove_dir_all(&dir).expect("removed");
+    }
+
+    #[test]
+    fn what_cannot_be_kept_leaves_nothing_and_the_directory_is_closed_again() {
+        let dir = std::env::temp_dir().join(format!("wharfinger-files-{}", uuid::Uuid::now_v7()));
+        let place = dir.join(DIRECTORY);
+        std::fs::create_dir_all(&place).expect("made by somebody else");
+        std::fs::set_permissions(&place, Permissions::from_mode(0o755)).expect("open to all");
+        let files = Files::open(&dir).expect("open");
+        assert_eq!(std::fs::metadata(&place).expect("directory").permissions().mode() & 0o777, 0o700);
+        let digest = sha256(b"one");
+        // The bytes are written, and cannot be put in their place.
+        let in_the_way = place.join(name(&digest));
+        std::fs::create_dir_all(in_the_way.join("full")).expect("in the way");
+        files.put(&digest, b"one").expect_err("in the way");
+        let left: Vec<_> = std::fs::read_dir(&place).expect("directory").map(|e| e.expect("entry").path()).collect();
+        assert_eq!(left, [in_the_way]);
         std::fs::remove_dir_all(&dir).expect("removed");
     }
 }

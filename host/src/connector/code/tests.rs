@@ -124,3 +124,19 @@ fn what_is_used_stays_when_room_is_made() {
     cache.put(&key("c"), CODE);
     assert_eq!(["a", "b", "c"].map(|name| cache.get(&key(name)).is_some()), [true, false, true]);
 }
+
+#[test]
+fn what_is_in_use_makes_no_room() {
+    let place = Place::new();
+    let own = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+    let cache = CodeCache::bounded(&place.0, own, (TAG + CODE.len()) as u64).expect("cache");
+    let used = Arc::new(key("a"));
+    cache.hold(&used);
+    for name in ["a", "b", "c"] {
+        cache.put(&key(name), CODE);
+    }
+    assert_eq!(["a", "b", "c"].map(|name| cache.get(&key(name)).is_some()), [true, false, true]);
+    drop(used);
+    cache.put(&key("d"), CODE);
+    assert_eq!(["a", "c", "d"].map(|name| cache.get(&key(name)).is_some()), [false, false, true]);
+}

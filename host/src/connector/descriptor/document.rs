@@ -147,5 +147,5 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn refuse(why: String) -> LoadError {
-    LoadError { code: "invalid-descriptor", message: format!("the component describes itself wrongly: {why}") }
+    LoadError::new("invalid-descriptor", &format!("the component describes itself wrongly: {why}"))
 }

@@ -218,3 +218,14 @@ fn every_field_that_names_a_host_counts() {
     renamed["client"]["id"] = json!("y");
     assert!(!descriptor.address_fields_differ(&stored, &renamed));
 }
+
+#[test]
+fn a_refusal_does_not_repeat_the_document_raw() {
+    let mut document = document();
+    document["\u{1b}]0;owned\u{7}\u{202e}"] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.contains(r"\u{1b}]0;owned\u{7}\u{202e}"), "{:?}", error.message);
+    document["x".repeat(500_000)] = json!(1);
+    let error = Descriptor::parse(&document.to_string()).expect_err("no such field");
+    assert!(error.message.len() <= 4096, "{}", error.message.len());
+}

@@ -104,3 +104,26 @@ async fn a_damaged_file_is_refused_wherever_it_is_damaged() {
         assert!(load(&shop, &damaged).await.is_err(), "byte {at}");
     }
 }
+
+#[tokio::test]
+async fn few_bytes_far_apart_do_not_become_megabytes_of_code() {
+    let module = r#"(core module (memory 240) (data (i32.const 0) "a") (data (i32.const 15700000) "b"))"#;
+    let bytes = wat::parse_str(format!("(component {})", module.repeat(20))).expect("component");
+    assert!(bytes.len() < 2000, "{}", bytes.len());
+    let shop = Workshop::for_tests();
+    let code = shop.compiler.compile(&bytes, shop.guests.layout, &shop.guests.compatibility).await.expect("compiles");
+    assert!(code.len() < 4 << 20, "{} bytes", code.len());
+}
+
+#[tokio::test]
+async fn code_of_what_is_refused_is_not_kept() {
+    let place = std::env::temp_dir().join(format!("wharfinger-refused-{}", uuid::Uuid::now_v7()));
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &[1; 32]);
+    let code = crate::connector::code::CodeCache::open(&place, key).expect("cache");
+    let shop = Workshop { code: Some(code), ..Workshop::for_tests() };
+    // It compiles and links; what it says of itself has another type.
+    let error = load(&shop, &component("")).await.err().expect("refused");
+    says(&error, "describe-failed", "type");
+    assert_eq!(std::fs::read_dir(&place).expect("directory").count(), 0);
+    std::fs::remove_dir_all(&place).expect("removed");
+}
