@@ -68,8 +68,9 @@ pub(super) async fn run(registry: Registry, shutdown: CancellationToken) {
             }
         }
     };
-    // What is under way is dropped with the workers, and goes on after the next start.
     shutdown.run_until_cancelled(work).await;
+    // What is under way goes on after the next start. Nobody holds on to the store when this has ended.
+    workers.shutdown().await;
 }
 
 /// Carries out what is under way of one connector, to its end.
