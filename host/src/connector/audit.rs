@@ -6,7 +6,10 @@
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
-use super::{error::LoadError, limits::MAX_COMPONENT};
+use super::{
+    error::LoadError,
+    limits::{LimitsOf, size},
+};
 
 /// The package of the contract.
 const CONTRACT: &str = "wharfinger:connector";
@@ -69,18 +72,20 @@ pub struct Interfaces {
 
 /// What a component that may be loaded imports and exports.
 pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, LoadError> {
-    audit(bytes)?;
+    audit(bytes, LimitsOf::default().component())?;
     let outside = read(bytes)?;
     Ok(Interfaces { imports: outside.imports.into_iter().map(|(name, _)| name).collect(), exports: outside.exports })
 }
 
 /// Checks that the bytes are a component that imports nothing but what is allowed and exports what is needed.
-pub(super) fn audit(bytes: &[u8]) -> Result<(), LoadError> {
+pub(super) fn audit(bytes: &[u8], most: usize) -> Result<(), LoadError> {
     if bytes.is_empty() {
         return Err(refuse("not-a-component", "the file is empty".into()));
     }
-    if bytes.len() > MAX_COMPONENT {
-        let message = format!("the component has {} MiB; at most 32 MiB are allowed", bytes.len() >> 20);
+    if bytes.len() > most {
+        let (found, most) = (bytes.len().div_ceil(1 << 20), size(most));
+        let message =
+            format!("the component has {found} MiB; at most {most} are allowed: see `component_mib` in `[connectors]`");
         return Err(refuse("too-large", message));
     }
     let outside = read(bytes)?;
@@ -247,7 +252,7 @@ mod tests {
 
     #[track_caller]
     fn refused(bytes: &[u8], code: &str, part: &str) {
-        let error = audit(bytes).expect_err("refused");
+        let error = audit(bytes, 1 << 20).expect_err("refused");
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(part), "{error}");
     }
@@ -260,7 +265,7 @@ mod tests {
         refused(b"\0asm\x01\0\0\0", "not-a-component", "core WebAssembly module");
         refused(b"\0asm\x0d\0\x01\0", "missing-export", "descriptor");
         refused(b"\0asm\x0d\0\x01\0\x07\x7f", "truncated", "10 bytes");
-        refused(&vec![0; MAX_COMPONENT + 1], "too-large", "32 MiB");
+        refused(&vec![0; (1 << 20) + 1], "too-large", "has 2 MiB; at most 1 MiB are allowed: see `component_mib`");
     }
 
     #[test]

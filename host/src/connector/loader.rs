@@ -23,7 +23,7 @@ use super::{
 
 /// Loads a component.
 pub(super) async fn load(shop: &Workshop, bytes: &[u8]) -> Result<Connector, LoadError> {
-    audit::audit(bytes)?;
+    audit::audit(bytes, shop.limits.component())?;
     let guests = &shop.guests;
     let digest = hex(digest::digest(&digest::SHA256, bytes).as_ref());
     let component = component(shop, bytes, &digest).await?;

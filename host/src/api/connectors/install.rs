@@ -18,7 +18,7 @@ use crate::{
     },
     connector::error::LoadError,
     model::connector::Origin,
-    registry::{InstallError, files::MAX_COMPONENT},
+    registry::InstallError,
 };
 
 /// Parameters, for the document.
@@ -77,7 +77,8 @@ pub(in crate::api) async fn install(
         let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", message);
         return Err(error.hint("send it with `Content-Type: application/octet-stream`"));
     }
-    let bytes = bounded(&parts.headers, body, MAX_COMPONENT).await?;
+    let _turn = state.registry.turn_to_install().await;
+    let bytes = bounded(&parts.headers, body, state.registry.max_component()).await?;
     let detached = parts.headers.get(SIGNATURE).map(HeaderValue::as_bytes);
     let done = state.registry.install(bytes.into(), detached, origin, caller.actor()).await.map_err(not_installed)?;
     let status = if done.is_new { StatusCode::CREATED } else { StatusCode::OK };

@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use maud::{Markup, html};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{connectors, frame, icons};
 use crate::api::{
@@ -27,7 +28,6 @@ use crate::api::{
     multipart::{self, Part},
     routes,
 };
-use crate::registry::files::MAX_COMPONENT;
 
 /// How long a session lasts.
 const SESSION: SignedDuration = SignedDuration::from_hours(12);
@@ -104,6 +104,8 @@ pub(super) struct Uploaded {
     /// Who sent it.
     pub(super) visitor: Visitor,
     parts: Vec<Part>,
+    /// Held until the page is answered.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Uploaded {
@@ -121,9 +123,10 @@ impl FromRequest<ApiState> for Uploaded {
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         // Before the body is read, which may be large. Files are components, and those are for administrators.
         connectors::only_for(&visitor)?;
-        let body = input::bounded(&parts.headers, body, MAX_COMPONENT + MAX_FORM).await?;
+        let turn = state.registry.turn_to_install().await;
+        let body = input::bounded(&parts.headers, body, state.registry.max_component() + MAX_FORM).await?;
         let parts = multipart::parts(&parts.headers, &body)?;
-        let uploaded = Self { visitor, parts };
+        let uploaded = Self { visitor, parts, _turn: turn };
         of_this_session(&uploaded.visitor, std::str::from_utf8(&uploaded.file("token")).unwrap_or_default())?;
         Ok(uploaded)
     }
