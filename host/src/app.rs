@@ -194,7 +194,11 @@ async fn connectors(config: &Config, options: &Options, vault: &Vault) -> anyhow
         program: options.program.clone().unwrap_or_else(config::own_program),
         compile: config.connectors.compile,
         code: Some(code),
-        limits: LimitsOf { named: config.connectors.limits.clone(), ..LimitsOf::default() },
+        limits: LimitsOf {
+            component_mib: config.connectors.component_mib,
+            named: config.connectors.limits.clone(),
+            ..LimitsOf::default()
+        },
         clock: options.clock.clone(),
     })?;
     if own {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    connector::{CompileLimits, Limits},
+    connector::{CompileLimits, Limits, LimitsOf, MOST_COMPONENT_MIB},
     egress::{
         approval::{ApprovedOrigin, InvalidApproval},
         session::Policy,
@@ -94,8 +94,10 @@ pub struct History {
 }
 
 /// What connectors may use.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ConnectorLimits {
+    /// MiB of a component.
+    pub component_mib: u32,
     /// What compiling one may take.
     pub compile: CompileLimits,
     /// What calls may use, by the connector's name; the defaults for all others.
@@ -171,6 +173,7 @@ struct File {
 struct ConnectorsFile {
     trusted_keys: Vec<String>,
     unsigned: Unsigned,
+    component_mib: Option<u32>,
     compile_seconds: Option<u32>,
     compile_memory_mib: Option<u32>,
     limits: BTreeMap<String, Limits>,
@@ -213,7 +216,14 @@ impl Default for History {
     }
 }
 
-const KNOWN_VARIABLES: [&str; 22] = [
+impl Default for ConnectorLimits {
+    fn default() -> Self {
+        let component_mib = LimitsOf::default().component_mib;
+        Self { component_mib, compile: CompileLimits::default(), limits: BTreeMap::new() }
+    }
+}
+
+const KNOWN_VARIABLES: [&str; 25] = [
     "WHARFINGER_CONFIG",
     "WHARFINGER_DATA_DIR",
     "WHARFINGER_LISTEN",
@@ -224,6 +234,9 @@ const KNOWN_VARIABLES: [&str; 22] = [
     "WHARFINGER_EGRESS_APPROVED_ORIGINS",
     "WHARFINGER_CONNECTORS_TRUSTED_KEYS",
     "WHARFINGER_CONNECTORS_UNSIGNED",
+    "WHARFINGER_CONNECTORS_COMPONENT_MIB",
+    "WHARFINGER_CONNECTORS_COMPILE_SECONDS",
+    "WHARFINGER_CONNECTORS_COMPILE_MEMORY_MIB",
     "WHARFINGER_LOG_FORMAT",
     "WHARFINGER_LOG_FILTER",
     "WHARFINGER_JOBS_WORKERS",
@@ -318,6 +331,7 @@ impl Config {
             connectors: ConnectorsFile {
                 trusted_keys: self.trust.keys.iter().map(ToString::to_string).collect(),
                 unsigned: self.trust.unsigned,
+                component_mib: Some(self.connectors.component_mib),
                 compile_seconds: Some(self.connectors.compile.compile_seconds),
                 compile_memory_mib: Some(self.connectors.compile.compile_memory_mib),
                 limits: self.connectors.limits.clone(),
@@ -419,6 +433,15 @@ fn overlay(file: &mut File, env: &BTreeMap<String, String>) -> Result<(), Config
             }
         };
     }
+    for (name, key) in [
+        ("WHARFINGER_CONNECTORS_COMPONENT_MIB", &mut file.connectors.component_mib),
+        ("WHARFINGER_CONNECTORS_COMPILE_SECONDS", &mut file.connectors.compile_seconds),
+        ("WHARFINGER_CONNECTORS_COMPILE_MEMORY_MIB", &mut file.connectors.compile_memory_mib),
+    ] {
+        if let Some(v) = value(name) {
+            *key = Some(parsed(name, v, "a number")?);
+        }
+    }
     if let Some(v) = value("WHARFINGER_LOG_FORMAT") {
         file.log.format = match v.as_str() {
             "human" => LogFormat::Human,
@@ -469,6 +492,11 @@ fn trusted(text: &str) -> Result<PublicKey, ConfigError> {
 
 /// What connectors may use, within what a host can keep.
 fn connector_limits(file: ConnectorsFile) -> Result<ConnectorLimits, ConfigError> {
+    let component_mib = file.component_mib.unwrap_or_else(|| LimitsOf::default().component_mib);
+    if !(1..=MOST_COMPONENT_MIB).contains(&component_mib) {
+        let why = format!("component_mib must be 1 to {MOST_COMPONENT_MIB}, not {component_mib}");
+        return Err(ConfigError::Value("connectors".into(), why));
+    }
     let usual = CompileLimits::default();
     let compile = CompileLimits {
         compile_seconds: file.compile_seconds.unwrap_or(usual.compile_seconds),
@@ -478,7 +506,7 @@ fn connector_limits(file: ConnectorsFile) -> Result<ConnectorLimits, ConfigError
     for (name, limits) in &file.limits {
         limits.check().map_err(|why| ConfigError::Value(format!("connectors.limits.{name}"), why))?;
     }
-    Ok(ConnectorLimits { compile, limits: file.limits })
+    Ok(ConnectorLimits { component_mib, compile, limits: file.limits })
 }
 
 fn parsed<T: std::str::FromStr>(name: &str, text: &str, expected: &str) -> Result<T, ConfigError> {
@@ -576,6 +604,10 @@ mod tests {
             ("WHARFINGER_EGRESS_APPROVED_ORIGINS", "http://login.example.com"),
             ("WHARFINGER_CONNECTORS_TRUSTED_KEYS", "ed25519:AAAA"),
             ("WHARFINGER_CONNECTORS_UNSIGNED", "maybe"),
+            ("WHARFINGER_CONNECTORS_COMPONENT_MIB", "0"),
+            ("WHARFINGER_CONNECTORS_COMPONENT_MIB", "32 MiB"),
+            ("WHARFINGER_CONNECTORS_COMPILE_SECONDS", "0"),
+            ("WHARFINGER_CONNECTORS_COMPILE_MEMORY_MIB", "1"),
             ("WHARFINGER_LOG_FORMAT", "xml"),
             ("WHARFINGER_LOG_FILTER", "info,=="),
             ("WHARFINGER_JOBS_WORKERS", "0"),
@@ -598,6 +630,9 @@ mod tests {
                 "ed25519:YCCRyvNi5F2Tx9d73LVeXyPpOFm/4yU81LCrm2bifBA=, ed25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
             ),
             ("WHARFINGER_CONNECTORS_UNSIGNED", "refuse"),
+            ("WHARFINGER_CONNECTORS_COMPONENT_MIB", "64"),
+            ("WHARFINGER_CONNECTORS_COMPILE_SECONDS", "90"),
+            ("WHARFINGER_CONNECTORS_COMPILE_MEMORY_MIB", "1024"),
             ("WHARFINGER_JOBS_WORKERS", "2"),
         ]);
         let config = Config::load(&Flags::default(), &env).expect("config");
@@ -605,6 +640,8 @@ mod tests {
             Config::try_from(toml::from_str::<File>(&config.show().expect("shown")).expect("read")).expect("ok");
         assert_eq!(format!("{config:?}"), format!("{again:?}"));
         assert_eq!((again.trust.keys.len(), again.trust.unsigned), (2, Unsigned::Refuse));
+        let compile = CompileLimits { compile_seconds: 90, compile_memory_mib: 1024 };
+        assert_eq!((again.connectors.component_mib, again.connectors.compile), (64, compile));
     }
 
     #[test]
@@ -640,6 +677,8 @@ mod tests {
             ("[connectors.limits.large]\nmemory_mib = 9999", "connectors.limits.large: memory_mib must be 16 to 4096"),
             ("[connectors.limits.large]\ntime_factor = 0.0", "time_factor"),
             ("[connectors]\ncompile_memory_mib = 1", "compile_memory_mib must be 256"),
+            ("[connectors]\ncomponent_mib = 257", "component_mib must be 1 to 256, not 257"),
+            ("[connectors.limits.large]\npartition_mib = 0", "partition_mib must be 1 to"),
         ] {
             let error = read(text).map(|_| ()).expect_err(text);
             assert!(error.contains(part), "{text}: {error}");

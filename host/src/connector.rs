@@ -70,7 +70,7 @@ pub use code::CodeCache;
 pub use compile::CompileLimits;
 pub use descriptor::{Descriptor, Registration};
 pub use error::{CallError, ErrorCode, Stop};
-pub use limits::{Limits, LimitsOf};
+pub use limits::{Limits, LimitsOf, MOST_COMPONENT_MIB};
 pub use retired::Counted;
 
 /// The engine, and which connector serves what.
@@ -255,6 +255,12 @@ impl Connectors {
         Ok(connector)
     }
 
+    /// Bytes of the largest component that is taken.
+    #[must_use]
+    pub fn max_component(&self) -> usize {
+        self.shop.limits.component()
+    }
+
     /// From now on these serve: the next call of every connection goes to them.
     pub fn serve(&self, serving: Serving) {
         let mut now = self.serving.write().unwrap_or_else(PoisonError::into_inner);
@@ -313,6 +319,12 @@ impl Connector {
     #[must_use]
     pub fn label(&self) -> String {
         self.label.to_string()
+    }
+
+    /// Bytes of answers that one partition may take, whatever the number of its pages.
+    #[must_use]
+    pub fn partition_bytes(&self) -> u64 {
+        self.limits.partition()
     }
 
     /// How its calls have fared since the host started.
@@ -390,13 +402,13 @@ impl Connector {
         scope: &RemotePath,
     ) -> (Result<Vec<Partition>, CallError>, Usage) {
         let config = self.with_origin(session, config);
-        let exports = self.exports.clone();
+        let (exports, limits) = (self.exports.clone(), self.limits);
         let scope = scope.clone();
         self.call(Times::PLAN, session, move |store, instance| {
             Box::pin(async move {
                 let guest = exports.catalog.load(&mut *store, instance)?;
                 let answer = guest.call_plan(store, &config, &v0_1::path(&scope)).await?;
-                Ok(answer.map_err(v0_1::call_error).and_then(|found| v0_1::partitions(found, &scope)))
+                Ok(answer.map_err(v0_1::call_error).and_then(|found| v0_1::partitions(found, &scope, &limits)))
             })
         })
         .await
@@ -412,7 +424,7 @@ impl Connector {
         cursor: Option<&Cursor>,
     ) -> (Result<Page, CallError>, Usage) {
         let config = self.with_origin(session, config);
-        let exports = self.exports.clone();
+        let (exports, limits) = (self.exports.clone(), self.limits);
         let asked = cursor.cloned();
         let expect = Expect::Below(partition.scope.clone());
         let request = ReadRequest {
@@ -427,7 +439,7 @@ impl Connector {
                 let answer = guest.call_read(store, &config, &request).await?;
                 Ok(answer
                     .map_err(v0_1::call_error)
-                    .and_then(|page| v0_1::page(page, &expect))
+                    .and_then(|page| v0_1::page(page, &expect, &limits))
                     .and_then(|page| advances(page, asked.as_ref())))
             })
         })
@@ -454,7 +466,7 @@ impl Connector {
             return (Err(unsupported("catalog-columns")), Usage::default());
         }
         let config = self.with_origin(session, config);
-        let exports = self.exports.clone();
+        let (exports, limits) = (self.exports.clone(), self.limits);
         let (scope, namespace, names) = (scope.clone(), namespace.to_owned(), names.to_vec());
         let asked = cursor.cloned();
         self.call(Times::READ_COLUMNS, session, move |store, instance| {
@@ -465,7 +477,7 @@ impl Connector {
                 let cursor = asked.as_ref().map(|c| c.0.as_str());
                 let answer = guest.call_read(store, &config, &path, &namespace, &names, cursor).await?;
                 let expect = Expect::Named { scope, namespace, names: names.into_iter().collect() };
-                Ok(answer.map_err(v0_1::call_error).and_then(|page| v0_1::page(page, &expect)))
+                Ok(answer.map_err(v0_1::call_error).and_then(|page| v0_1::page(page, &expect, &limits)))
             })
         })
         .await

@@ -21,7 +21,7 @@ use std::{
 };
 
 use ring::digest;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{files::Files, keeper::Order};
@@ -77,7 +77,11 @@ struct Shared {
     waiting: Mutex<Option<mpsc::Receiver<Order>>>,
     /// Rings when a change of version was asked for.
     asked: Notify,
+    installs: Arc<Semaphore>,
 }
+
+/// Components that are taken in at a time. The bytes of each are in memory as long as that lasts.
+const INSTALLS: usize = 2;
 
 /// Why a component was not installed.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,7 @@ impl Registry {
                 orders,
                 waiting: Mutex::new(Some(waiting)),
                 asked: Notify::new(),
+                installs: Arc::new(Semaphore::new(INSTALLS)),
             }),
         };
         registry.sweep().await?;
@@ -123,6 +128,18 @@ impl Registry {
         }
         tasks.spawn(rollout::run(self.clone(), shutdown.clone()));
         tasks.spawn(watch::run(self.clone(), shutdown.clone()));
+    }
+
+    /// Waits until a component may be taken in: before its bytes are read, and held until it is installed.
+    pub async fn turn_to_install(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        Arc::clone(&self.shared.installs).acquire_owned().await.ok()
+    }
+
+    /// Bytes of the largest component that is taken.
+    #[must_use]
+    pub fn max_component(&self) -> usize {
+        self.parts().connectors.max_component()
     }
 
     /// Installs a component: who vouches for it (in it, or in `detached` beside it), audit, compile, describe, and then

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use serde_json::Value;
 use wharfinger::connector::audit;
 
-use crate::desk::{Desk, component};
+use crate::desk::{Desk, Ended, component};
 
 /// What is said of a component where these keys are trusted.
 async fn inspect(desk: &Desk, file: &str, keys: &[&str]) -> Value {
@@ -95,14 +95,14 @@ async fn a_key_that_is_only_named_has_signed_nothing_until_it_is_checked() {
     for file in ["signed.wasm", "forged.wasm"] {
         let said = desk.done(&["inspect", file]).await;
         assert!(said.contains("which is not known here: not checked") && !said.contains("signed by"), "{said}");
-        let why = desk.inspect(file, &[]).await["signature"]["refused"].to_string();
+        let why = inspect(&desk, file, &[]).await["signature"]["refused"].to_string();
         assert!(why.contains("which is not known here: not checked"), "{why}");
     }
     let said = desk.done(&["inspect", "signed.wasm", "--key", &public]).await;
     assert!(said.contains("signed by key") && said.contains(": checked"), "{said}");
-    let (code, said, _) = desk.run(&["inspect", "forged.wasm", "--key", &public]).await;
+    let Ended { code, out: said, .. } = desk.run(&["inspect", "forged.wasm", "--key", &public]).await;
     assert!(code == 5 && said.contains("does not match") && !said.contains("signed by"), "{code} {said}");
-    let (code, said, _) = desk.run(&["inspect", "signed.wasm", "--key", &other]).await;
+    let Ended { code, out: said, .. } = desk.run(&["inspect", "signed.wasm", "--key", &other]).await;
     assert!(code == 5 && said.contains("no signature names key"), "{code} {said}");
 }
 
@@ -120,7 +120,7 @@ async fn no_signature_outlives_the_bytes_that_it_was_for() {
         fs::write(desk.file("out.wasm"), component()).expect("component");
         desk.done(&["sign", "shelf.wasm", "--key", "1.key", "--detached"]).await;
         desk.done(&["sign", "out.wasm", "--key", "1.key", "--detached"]).await;
-        let (code, _, err) = desk.run(args).await;
+        let Ended { code, err, .. } = desk.run(args).await;
         let written = if args.contains(&"out.wasm") { "out.wasm.sig" } else { "shelf.wasm.sig" };
         assert!(code == 0 && err.contains(&format!("removed {written}")), "{args:?}: {err}");
         assert!(!desk.file(written).exists(), "{args:?}");
@@ -135,10 +135,10 @@ async fn a_detached_signature_of_other_bytes_is_not_pushed() {
     desk.done(&["pack", "shelf.wasm", "--key", "1.key", "-o", "packed.wasm"]).await;
     // Nobody listens there: what is refused before is not sent.
     let push = ["push", "packed.wasm", "127.0.0.1:1/team/shelf:1", "--signature", "shelf.wasm.sig", "--key", &public];
-    let (code, _, err) = desk.run(&push).await;
+    let Ended { code, err, .. } = desk.run(&push).await;
     assert!(code == 1 && err.contains("does not belong to this component"), "{code} {err}");
     let push = ["push", "shelf.wasm", "127.0.0.1:1/team/shelf:1", "--key", &public];
-    let (code, _, err) = desk.run(&push).await;
+    let Ended { code, err, .. } = desk.run(&push).await;
     assert!(code == 4 && !err.contains("not checked"), "{code} {err}");
 }
 
@@ -150,7 +150,7 @@ async fn a_hostile_component_steers_no_terminal() {
     let import = [&[1, 0, name.len() as u8][..], name, &[5, 0]].concat();
     let bytes = [b"\0asm\x0d\0\x01\0", &[10, import.len() as u8][..], &import].concat();
     fs::write(desk.file("hostile.wasm"), bytes).expect("written");
-    let (code, _, err) = desk.run(&["inspect", "hostile.wasm"]).await;
+    let Ended { code, err, .. } = desk.run(&["inspect", "hostile.wasm"]).await;
     assert!(code == 1 && err.contains("imports"), "{code} {err}");
     assert!(!err.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{err:?}");
 }

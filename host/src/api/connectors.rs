@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use change::{ActivateBody, ApproveBody};
 pub(super) use change::{activate, approve, remove, roll_back};
 pub use install::InstalledJson;
-pub(super) use install::{COMPONENT, INSTALL_PARAMETERS, install, install_bodies, not_installed};
+pub(super) use install::{INSTALL_PARAMETERS, component_parts, install, install_bodies, not_installed};
 pub(super) use wire::state_of;
 pub use wire::{ConnectorDetail, ConnectorJson, RolledBackJson};
 

@@ -6,7 +6,10 @@
 
 use wasmparser::{ComponentExternalKind, ComponentTypeRef, Encoding, Parser, Payload};
 
-use super::{error::LoadError, limits::MAX_COMPONENT};
+use super::{
+    error::LoadError,
+    limits::{LimitsOf, size},
+};
 use crate::model::connector::Built;
 
 /// The package of the contract.
@@ -77,7 +80,7 @@ pub struct Interfaces {
 
 /// What a component that may be loaded imports and exports.
 pub fn interfaces(bytes: &[u8]) -> Result<Interfaces, LoadError> {
-    audit(bytes)?;
+    audit(bytes, LimitsOf::default().component())?;
     let outside = read(bytes)?;
     Ok(Interfaces { imports: outside.imports.into_iter().map(|(name, _)| name).collect(), exports: outside.exports })
 }
@@ -95,12 +98,14 @@ pub fn built(bytes: &[u8]) -> Result<Built, LoadError> {
 }
 
 /// Checks that the bytes are a component that imports nothing but what is allowed and exports what is needed.
-pub(super) fn audit(bytes: &[u8]) -> Result<(), LoadError> {
+pub(super) fn audit(bytes: &[u8], most: usize) -> Result<(), LoadError> {
     if bytes.is_empty() {
         return Err(refuse("not-a-component", "the file is empty".into()));
     }
-    if bytes.len() > MAX_COMPONENT {
-        let message = format!("the component has {} MiB; at most 32 MiB are allowed", bytes.len() >> 20);
+    if bytes.len() > most {
+        let (found, most) = (bytes.len().div_ceil(1 << 20), size(most));
+        let message =
+            format!("the component has {found} MiB; at most {most} are allowed: see `component_mib` in `[connectors]`");
         return Err(refuse("too-large", message));
     }
     let outside = read(bytes)?;
@@ -293,7 +298,7 @@ mod tests {
 
     #[track_caller]
     fn refused(bytes: &[u8], code: &str, part: &str) {
-        let error = audit(bytes).expect_err("refused");
+        let error = audit(bytes, 1 << 20).expect_err("refused");
         assert_eq!(error.code, code, "{error}");
         assert!(error.message.contains(part), "{error}");
     }
@@ -306,7 +311,7 @@ mod tests {
         refused(b"\0asm\x01\0\0\0", "not-a-component", "core WebAssembly module");
         refused(b"\0asm\x0d\0\x01\0", "missing-export", "descriptor");
         refused(b"\0asm\x0d\0\x01\0\x07\x7f", "truncated", "10 bytes");
-        refused(&vec![0; MAX_COMPONENT + 1], "too-large", "32 MiB");
+        refused(&vec![0; (1 << 20) + 1], "too-large", "has 2 MiB; at most 1 MiB are allowed: see `component_mib`");
     }
 
     #[test]
@@ -355,7 +360,9 @@ mod tests {
         let long = format!("wasi:io/poll@0.2.0-{}", "x".repeat(MAX_NAME));
         refused(&importing(1, &long), "too-large", "more than 256 bytes");
         let steers = "wasi:io/poll@0.2.0\u{1b}]0;owned\u{7}\u{202e}";
-        let message = audit(&importing(1, &format!("env{steers}"))).expect_err("refused").message;
+        let message = audit(&importing(1, &format!("env{steers}")), LimitsOf::default().component())
+            .expect_err("refused")
+            .message;
         assert!(!message.contains(|c: char| c.is_control() || c == '\u{202e}'), "{message:?}");
         // A hundred functions are exported besides, and one too many.
         let exports: String = (0..=MAX_NAMES).map(|i| format!("(export \"x{i}\" (type $t))")).collect();

@@ -170,6 +170,8 @@ fn budget(limits: &Limits, times: &Times, meter: &Meter) -> Budget {
         deadline: Instant::now() + times.host_calls(),
         withheld: Arc::clone(&meter.withheld),
         max_response: limits.response(),
+        max_stream: limits.stream(),
+        max_bytes: limits.partition(),
         retries: AtomicU32::new(MAX_RETRIES),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),

@@ -10,8 +10,8 @@ use wasmtime::ResourceLimiter;
 
 use super::engine::Room;
 
-/// Largest component.
-pub(super) const MAX_COMPONENT: usize = 32 << 20;
+/// The largest component that a host can be told to take, in MiB.
+pub const MOST_COMPONENT_MIB: u32 = 256;
 /// Batches and open bodies of one operation: behind each stand requests and answers.
 pub(super) const MAX_TRANSFERS: usize = 16;
 /// What is kept of a guest's standard output and error.
@@ -33,10 +33,8 @@ pub(super) const MAX_CALLS: u32 = 32;
 pub(super) const MAX_CALL_INSTANCES: u32 = 16;
 pub(super) const MAX_CALL_MEMORIES: u32 = 2;
 pub(super) const MAX_CALL_TABLES: u32 = 8;
-/// Objects of one page, and every other list in it.
-pub(super) const MAX_PAGE_OBJECTS: usize = 1000;
-/// Text of one page.
-pub(super) const MAX_PAGE_BYTES: usize = 8 << 20;
+/// Outcomes of one check.
+pub(super) const MAX_OUTCOMES: usize = 1000;
 /// A cursor or a partition's payload: they are stored with every page.
 pub(super) const MAX_CURSOR: usize = 64 << 10;
 /// The document a connector describes itself with.
@@ -68,6 +66,14 @@ pub struct Limits {
     pub random_kib: u32,
     /// MiB of one whole HTTP answer.
     pub response_mib: u32,
+    /// MiB of one HTTP answer that is read piece by piece.
+    pub stream_mib: u32,
+    /// MiB of all HTTP answers for one partition, whatever the number of its pages, and so of one call too.
+    pub partition_mib: u32,
+    /// Objects of one page, and things in every other list of it.
+    pub page_objects: u32,
+    /// MiB of text of one page.
+    pub page_mib: u32,
     /// KiB of all log lines of one call.
     pub log_kib: u32,
 }
@@ -83,6 +89,10 @@ impl Default for Limits {
             resources: 1024,
             random_kib: 64,
             response_mib: 64,
+            stream_mib: 1024,
+            partition_mib: 4096,
+            page_objects: 1000,
+            page_mib: 8,
             log_kib: 1024,
         }
     }
@@ -102,6 +112,10 @@ impl Limits {
             ("resources", self.resources, 64, 65_536),
             ("random_kib", self.random_kib, 1, 65_536),
             ("response_mib", self.response_mib, 1, 1024),
+            ("stream_mib", self.stream_mib, 1, 65_536),
+            ("partition_mib", self.partition_mib, 1, 1_048_576),
+            ("page_objects", self.page_objects, 1, 10_000),
+            ("page_mib", self.page_mib, 1, 64),
             ("log_kib", self.log_kib, 1, 65_536),
         ] {
             if !(least..=most).contains(&found) {
@@ -123,6 +137,18 @@ impl Limits {
         mib(self.response_mib)
     }
 
+    pub(super) fn stream(&self) -> u64 {
+        u64::from(self.stream_mib) << 20
+    }
+
+    pub(super) fn partition(&self) -> u64 {
+        u64::from(self.partition_mib) << 20
+    }
+
+    pub(super) fn page_bytes(&self) -> usize {
+        mib(self.page_mib)
+    }
+
     pub(super) fn log(&self) -> usize {
         self.log_kib as usize * 1024
     }
@@ -133,15 +159,28 @@ fn mib(number: u32) -> usize {
 }
 
 /// The limits of each connector.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LimitsOf {
+    /// MiB of a component. Its name is not known before it is read.
+    pub component_mib: u32,
     /// Of those that are not named.
     pub others: Limits,
     /// By the connector's name.
     pub named: BTreeMap<String, Limits>,
 }
 
+impl Default for LimitsOf {
+    fn default() -> Self {
+        Self { component_mib: 32, others: Limits::default(), named: BTreeMap::new() }
+    }
+}
+
 impl LimitsOf {
+    /// Bytes of a component.
+    pub(super) fn component(&self) -> usize {
+        mib(self.component_mib)
+    }
+
     /// Of one connector.
     #[must_use]
     pub fn of(&self, name: &str) -> Limits {
@@ -348,6 +387,8 @@ mod tests {
         assert_eq!(Limits::default().check(), Ok(()));
         let wrong = Limits { memory_mib: 5000, ..Limits::default() }.check();
         assert_eq!(wrong, Err("memory_mib must be 16 to 4096, not 5000".to_owned()));
+        let wrong = Limits { page_objects: 0, ..Limits::default() }.check();
+        assert_eq!(wrong, Err("page_objects must be 1 to 10000, not 0".to_owned()));
         let wrong = Limits { time_factor: f64::NAN, ..Limits::default() }.check();
         assert!(wrong.is_err_and(|message| message.starts_with("time_factor")));
     }

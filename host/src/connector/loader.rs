@@ -24,9 +24,9 @@ use super::{
 /// Loads a component.
 pub(super) async fn load(shop: &Workshop, bytes: &[u8]) -> Result<Connector, LoadError> {
     let guests = &shop.guests;
-    let read = bytes.to_vec();
+    let (read, most) = (bytes.to_vec(), shop.limits.component());
     let digest = blocking(move || {
-        audit::audit(&read)?;
+        audit::audit(&read, most)?;
         Ok::<_, LoadError>(hex(digest::digest(&digest::SHA256, &read).as_ref()))
     })
     .await??;

@@ -328,8 +328,8 @@ mod tests {
         let turns = Arc::new(Turns::new(1));
         let [meter, other] = [Arc::default(), Arc::default()].map(|meter: Arc<Meter>| meter);
         let mut call = Box::pin(turns.call(1, meter.clone(), async {
-            let begun = Instant::now();
-            while begun.elapsed() < WHILE {}
+            let begun = thread_time();
+            while thread_time() - begun < WHILE {}
             // Waiting for a platform is neither.
             tokio::time::sleep(WHILE).await;
         }));
@@ -342,13 +342,13 @@ mod tests {
         assert!(poll().is_none());
         assert_eq!(meter.withheld(), Duration::ZERO, "before the first turn no clock runs");
         let computed = meter.computed();
-        assert!(computed > WHILE / 3, "{computed:?}");
+        assert!(computed >= WHILE, "{computed:?}");
         let held = take(&turns, &busy);
         assert!(poll().is_none(), "withheld");
         tokio::time::sleep(WHILE).await;
         drop(held);
         assert!(poll().is_some());
-        assert!(meter.withheld() >= WHILE && meter.withheld() < WHILE * 20, "{:?}", meter.withheld());
+        assert!(meter.withheld() >= WHILE, "{:?}", meter.withheld());
         assert!(meter.computed() < computed + WHILE / 2, "{:?}", meter.computed());
     }
 

@@ -139,6 +139,8 @@ mod tests {
             deadline: Instant::now() + Duration::from_millis(millis),
             withheld: Default::default(),
             max_response: 0,
+            max_stream: 0,
+            max_bytes: 0,
             retries: AtomicU32::new(retries),
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),

@@ -162,6 +162,10 @@ pub struct Budget {
     pub withheld: Arc<AtomicU64>,
     /// Bytes of one whole answer, decompressed.
     pub max_response: usize,
+    /// Bytes of one answer that is read piece by piece.
+    pub max_stream: u64,
+    /// Bytes of all answers, decompressed.
+    pub max_bytes: u64,
     /// Repeats left, shared by all requests of the operation.
     pub retries: std::sync::atomic::AtomicU32,
     /// Requests made, repeats, token requests and refused ones included.
@@ -177,6 +181,9 @@ pub struct Budget {
 /// Longest answer in the host's own conversations.
 const MAX_OWN_RESPONSE: usize = 1 << 20;
 
+/// All answers of one of them.
+const MAX_OWN_BYTES: u64 = 64 << 20;
+
 /// Repeats in one of them.
 const OWN_RETRIES: u32 = 5;
 
@@ -187,6 +194,8 @@ impl Budget {
             deadline: Instant::now() + time,
             withheld: Arc::default(),
             max_response: MAX_OWN_RESPONSE,
+            max_stream: MAX_OWN_BYTES,
+            max_bytes: MAX_OWN_BYTES,
             retries: OWN_RETRIES.into(),
             requests: 0.into(),
             bytes: 0.into(),

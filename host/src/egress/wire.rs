@@ -16,9 +16,6 @@ use super::{
 /// connector needs, and an end to one that asks for ever.
 const MAX_REQUESTS: u64 = 10_000;
 
-/// Bytes of answers that one operation may receive, decompressed: 4 GiB.
-const MAX_BYTES: u64 = 4 << 30;
-
 /// A client and the filter that its resolver uses too.
 #[derive(Clone)]
 pub(super) struct Wire {
@@ -64,8 +61,8 @@ impl Wire {
         budget: &Budget,
     ) -> Result<reqwest::Response, Failed> {
         self.check_literal(url)?;
-        if budget.bytes.load(Ordering::Relaxed) > MAX_BYTES {
-            return Err(too_many_bytes());
+        if budget.bytes.load(Ordering::Relaxed) > budget.max_bytes {
+            return Err(too_many_bytes(budget));
         }
         count_request(budget)?;
         in_time(budget, request.send()).await?.map_err(|error| failed(&error))
@@ -106,11 +103,11 @@ pub(super) async fn piece(response: &mut reqwest::Response, budget: &Budget) -> 
     let piece = in_time(budget, response.chunk()).await?.map_err(|error| failed(&error))?;
     let length = piece.as_ref().map_or(0, |p| p.len() as u64);
     let before = budget.bytes.fetch_add(length, Ordering::Relaxed);
-    if before.saturating_add(length) > MAX_BYTES { Err(too_many_bytes()) } else { Ok(piece) }
+    if before.saturating_add(length) > budget.max_bytes { Err(too_many_bytes(budget)) } else { Ok(piece) }
 }
 
-fn too_many_bytes() -> Failed {
-    exhausted("the operation has received more than 4 GiB".to_owned())
+fn too_many_bytes(budget: &Budget) -> Failed {
+    exhausted(format!("the operation has received more than {} MiB", budget.max_bytes >> 20))
 }
 
 fn exhausted(text: String) -> Failed {

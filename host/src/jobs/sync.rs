@@ -7,6 +7,8 @@
 
 mod failure;
 mod judge;
+mod pace;
+mod received;
 mod step;
 
 use std::{
@@ -20,6 +22,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::{pace::Pace, received::Received};
 use super::{
     scheduler::time_until,
     worker::{Attempt, Stopped},

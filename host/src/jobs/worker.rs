@@ -54,6 +54,10 @@ pub(super) struct Attempt {
     pub(super) claimed: Claimed,
     /// What the last call was made with.
     means: Mutex<Arc<Means>>,
+    /// Of the platform, for each of its partitions.
+    pub(super) received: sync::Received,
+    /// Of its partitions that bring next to nothing.
+    pub(super) pace: sync::Pace,
 }
 
 /// What a call is made with, from its beginning to its end.
@@ -146,7 +150,13 @@ async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped
     let connector = serving(&context, &claimed).await?;
     let (connection, means) = means(&context, connector, claimed.connection.id).await?;
     claimed.connection = connection;
-    Ok(Attempt { context, claimed, means: Mutex::new(Arc::new(means)) })
+    Ok(Attempt {
+        context,
+        claimed,
+        means: Mutex::new(Arc::new(means)),
+        received: sync::Received::default(),
+        pace: sync::Pace::default(),
+    })
 }
 
 /// The connector that carries a job out now: the version that the job names, or whatever serves its connection.

@@ -17,12 +17,10 @@ use cap_std::{
 };
 
 use super::sha256;
+use crate::connector::MOST_COMPONENT_MIB;
 
 /// Name of the directory in the data directory.
 const DIRECTORY: &str = "connectors";
-
-/// Most bytes of a component.
-pub const MAX_COMPONENT: usize = 32 << 20;
 
 /// The directory.
 pub struct Files(Dir);
@@ -66,7 +64,9 @@ impl Files {
     /// A component, as it was kept. The error says what became of it.
     pub fn read(&self, digest: &str) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.0.open(name(digest))?.take(MAX_COMPONENT as u64 + 1).read_to_end(&mut bytes)?;
+        // What was kept was no larger than that, whatever is allowed by now.
+        let most = u64::from(MOST_COMPONENT_MIB) << 20;
+        self.0.open(name(digest))?.take(most).read_to_end(&mut bytes)?;
         if sha256(&bytes) == digest {
             Ok(bytes)
         } else {

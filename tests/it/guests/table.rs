@@ -138,7 +138,9 @@ fn every_sin_that_a_connection_can_ask_for_is_asked_for() {
     let traps = source.split(" != \"").skip(1).filter_map(|after| Some(after.split_once('"')?.0));
     let sins: Vec<&str> = arms.chain(traps).filter(|sin| !sin.contains('\n')).collect();
     assert!(sins.len() > 20, "{sins:?}");
-    let is_asked = |sin: &&&str| ROWS.iter().any(|row| row.sin == **sin) || neighbours::SINS.iter().any(|known| known.name == **sin);
+    let is_asked = |sin: &&&str| {
+        ROWS.iter().any(|row| row.sin == **sin) || neighbours::SINS.iter().any(|known| known.name == **sin)
+    };
     let missing: Vec<_> = sins.iter().filter(|sin| !is_asked(sin)).collect();
     assert!(missing.is_empty(), "{missing:?} stand neither in a row nor among what neighbours live beside");
 }

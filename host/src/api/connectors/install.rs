@@ -20,7 +20,7 @@ use crate::{
     },
     connector::error::LoadError,
     model::connector::Origin,
-    registry::{InstallError, files::MAX_COMPONENT},
+    registry::InstallError,
 };
 
 /// Parameters, for the document.
@@ -36,8 +36,10 @@ const MAX_ORIGIN: usize = 500;
 /// Most bytes of signatures; how many of them are looked at is decided elsewhere.
 const MAX_SIGNATURE: usize = 64 * 1024;
 
-/// The parts of a form with a component.
-pub(in crate::api) const COMPONENT: [(&str, usize); 2] = [("component", MAX_COMPONENT), ("signature", MAX_SIGNATURE)];
+/// The parts of a form with a component of at most so many bytes.
+pub(in crate::api) const fn component_parts(most: usize) -> [(&'static str, usize); 2] {
+    [("component", most), ("signature", MAX_SIGNATURE)]
+}
 
 /// The bodies that are taken, for the document.
 pub(in crate::api) fn install_bodies() -> Value {
@@ -90,8 +92,12 @@ pub(in crate::api) async fn install(
     let (parts, body) = request.into_parts();
     let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let header = parts.headers.get(SIGNATURE).map(|value| value.as_bytes().to_vec());
+    let _turn = state.registry.turn_to_install().await;
+    let most = state.registry.max_component();
     let (bytes, detached, origin) = if is_form(kind) {
-        let form = Form::receive(&parts.headers, body, &[&COMPONENT[..], &[("origin", MAX_ORIGIN)]].concat()).await?;
+        let form =
+            Form::receive(&parts.headers, body, &[&component_parts(most)[..], &[("origin", MAX_ORIGIN)]].concat())
+                .await?;
         let component = form.part("component").ok_or_else(|| {
             ApiError::bad_request("form", "the form has no part \"component\"")
                 .hint("`curl -F component=@FILE` sends it")
@@ -100,7 +106,7 @@ pub(in crate::api) async fn install(
         (component, one("signature", signature, header)?, one("origin", form.text("origin")?, query.origin)?)
     } else {
         only_bytes(kind)?;
-        (bounded(&parts.headers, body, MAX_COMPONENT).await?, header, query.origin)
+        (bounded(&parts.headers, body, most).await?, header, query.origin)
     };
     let origin = said(origin)?;
     let done = state.registry.install(bytes.into(), detached.as_deref(), origin, caller.actor()).await;

@@ -17,12 +17,13 @@ use jiff::SignedDuration;
 use maud::{Markup, html};
 use ring::digest::{SHA256, digest};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{connectors, frame, icons};
 use crate::api::{
     ApiState,
     caller::{self, Caller, SESSION_COOKIE},
-    connectors::COMPONENT,
+    connectors::component_parts,
     error::ApiError,
     input,
     multipart::Form,
@@ -112,6 +113,8 @@ pub(super) struct Uploaded {
     /// Who sent it.
     pub(super) visitor: Visitor,
     form: Form,
+    /// Held until the page is answered.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Uploaded {
@@ -129,10 +132,11 @@ impl FromRequest<ApiState> for Uploaded {
         let visitor = Visitor::from_request_parts(&mut parts, state).await?;
         // Before the body is read, which may be large. Files are components, and those are for administrators.
         connectors::only_for(&visitor)?;
-        let known = [&COMPONENT[..], &[("token", MAX_TOKEN)]].concat();
+        let turn = state.registry.turn_to_install().await;
+        let known = [&component_parts(state.registry.max_component())[..], &[("token", MAX_TOKEN)]].concat();
         let form = Form::receive(&parts.headers, body, &known).await?;
         of_this_session(&visitor, &form.text("token")?.unwrap_or_default())?;
-        Ok(Self { visitor, form })
+        Ok(Self { visitor, form, _turn: turn })
     }
 }
 

@@ -15,7 +15,7 @@ use wasmtime::{Engine, error::OutOfMemory};
 use super::{
     super::{
         engine::{Layout, compatibility, compiling},
-        limits::MAX_COMPONENT,
+        limits::MOST_COMPONENT_MIB,
     },
     CompileLimits,
 };
@@ -90,7 +90,7 @@ pub fn run(order: &Order) -> Result<(), Failed> {
     let mut bytes = Vec::new();
     io::stdin()
         .lock()
-        .take(MAX_COMPONENT as u64)
+        .take(u64::from(MOST_COMPONENT_MIB) << 20)
         .read_to_end(&mut bytes)
         .context("read the component")
         .map_err(Failed::Other)?;

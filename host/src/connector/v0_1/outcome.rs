@@ -5,14 +5,14 @@ use crate::{
     connector::{
         CheckStatus, Outcome,
         error::{CallError, ErrorCode, clean},
-        limits::{MAX_LABEL, MAX_MESSAGE, MAX_PAGE_OBJECTS},
+        limits::{MAX_LABEL, MAX_MESSAGE, MAX_OUTCOMES},
     },
     model::page::Presence,
 };
 
 /// What was found out about each capability. A list that is too long is cut: it is for people.
 pub(in crate::connector) fn outcomes(outcomes: Vec<check::Outcome>) -> Vec<Outcome> {
-    outcomes.into_iter().take(MAX_PAGE_OBJECTS).map(outcome).collect()
+    outcomes.into_iter().take(MAX_OUTCOMES).map(outcome).collect()
 }
 
 fn outcome(outcome: check::Outcome) -> Outcome {

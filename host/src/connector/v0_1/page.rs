@@ -13,7 +13,7 @@ use super::{
 use crate::{
     connector::{
         error::{CallError, ErrorCode, clean},
-        limits::{MAX_CURSOR, MAX_LABEL, MAX_MESSAGE, MAX_PAGE_BYTES, MAX_PAGE_OBJECTS},
+        limits::{Limits, MAX_CURSOR, MAX_LABEL, MAX_MESSAGE},
     },
     model::{
         column::Column,
@@ -71,17 +71,21 @@ impl Expect {
 }
 
 /// Checks a page and takes it over.
-pub(in crate::connector) fn page(page: catalog_types::Page, expect: &Expect) -> Result<Page, CallError> {
-    bounded("objects", page.objects.len())?;
-    bounded("errors", page.errors.len())?;
-    bounded("completed containers", page.listed.len())?;
+pub(in crate::connector) fn page(
+    page: catalog_types::Page,
+    expect: &Expect,
+    limits: &Limits,
+) -> Result<Page, CallError> {
+    bounded("objects", page.objects.len(), limits)?;
+    bounded("errors", page.errors.len(), limits)?;
+    bounded("completed containers", page.listed.len(), limits)?;
     let mut errors: Vec<ObjectError> = page.errors.into_iter().map(object_error).collect();
     let mut objects = Vec::with_capacity(page.objects.len());
     let mut bytes = 0;
     for object in page.objects {
         bytes += weight(&object);
-        if bytes > MAX_PAGE_BYTES {
-            let message = format!("the connector returned a page of more than {} MiB", MAX_PAGE_BYTES >> 20);
+        if bytes > limits.page_bytes() {
+            let message = format!("the connector returned a page of more than {} MiB", limits.page_mib);
             return Err(CallError::new(ErrorCode::TooLarge, message));
         }
         match scanned(object, expect) {
@@ -100,7 +104,7 @@ pub(in crate::connector) fn page(page: catalog_types::Page, expect: &Expect) -> 
         objects,
         errors,
         listed,
-        partitions: partitions(page.partitions, expect.scope())?,
+        partitions: partitions(page.partitions, expect.scope(), limits)?,
         next: page.next.map(cursor).transpose()?,
         not_before: page.not_before_ms.map(|ms| Duration::from_millis(ms).clamp(MIN_PAUSE, MAX_PAUSE)),
     })
@@ -111,8 +115,9 @@ pub(in crate::connector) fn page(page: catalog_types::Page, expect: &Expect) -> 
 pub(in crate::connector) fn partitions(
     partitions: Vec<catalog_types::Partition>,
     scope: &RemotePath,
+    limits: &Limits,
 ) -> Result<Vec<Partition>, CallError> {
-    bounded("partitions", partitions.len())?;
+    bounded("partitions", partitions.len(), limits)?;
     let invalid = |message: String| CallError::new(ErrorCode::Internal, message);
     partitions
         .into_iter()
@@ -151,11 +156,12 @@ pub(super) fn remote_path(names: Vec<String>) -> Result<RemotePath, (RemotePath,
     Ok(RemotePath(path))
 }
 
-fn bounded(what: &str, count: usize) -> Result<(), CallError> {
-    if count <= MAX_PAGE_OBJECTS {
+fn bounded(what: &str, count: usize, limits: &Limits) -> Result<(), CallError> {
+    let most = limits.page_objects;
+    if count <= most as usize {
         return Ok(());
     }
-    let message = format!("the connector returned {count} {what} at once; at most {MAX_PAGE_OBJECTS} are allowed");
+    let message = format!("the connector returned {count} {what} at once; at most {most} are allowed");
     Err(CallError::new(ErrorCode::TooLarge, message))
 }
 
@@ -292,6 +298,10 @@ fn invalid(path: RemotePath, message: String) -> ObjectError {
 mod tests {
     use super::*;
 
+    fn page(page: catalog_types::Page, expect: &Expect) -> Result<Page, CallError> {
+        super::page(page, expect, &Limits::default())
+    }
+
     fn object(path: &[&str]) -> catalog_types::Object {
         catalog_types::Object {
             path: path.iter().map(ToString::to_string).collect(),
@@ -379,7 +389,7 @@ mod tests {
             weight: 0,
             extra: Vec::new(),
         };
-        assert!(partitions(vec![elsewhere], &scope(&["a"])).is_err());
+        assert!(partitions(vec![elsewhere], &scope(&["a"]), &Limits::default()).is_err());
     }
 
     #[test]
@@ -399,10 +409,14 @@ mod tests {
     #[test]
     fn a_page_over_its_limits_fails() {
         let everywhere = Expect::Below(RemotePath::default());
-        let many = (0..=MAX_PAGE_OBJECTS).map(|_| object(&["a"])).collect();
-        assert_eq!(page(raw(many), &everywhere).expect_err("too many").code, ErrorCode::TooLarge);
-        let big = catalog_types::Object { comment: Some("x".repeat(MAX_PAGE_BYTES)), ..object(&["a"]) };
-        assert_eq!(page(raw(vec![big]), &everywhere).expect_err("too big").code, ErrorCode::TooLarge);
+        let limits = Limits { page_objects: 2000, page_mib: 16, ..Limits::default() };
+        let many = || (0..=1000).map(|_| object(&["a"])).collect();
+        let error = page(raw(many()), &everywhere).expect_err("too many");
+        assert_eq!((error.code, error.message.contains("at most 1000")), (ErrorCode::TooLarge, true));
+        assert!(super::page(raw(many()), &everywhere, &limits).is_ok());
+        let big = || vec![catalog_types::Object { comment: Some("x".repeat(8 << 20)), ..object(&["a"]) }];
+        assert_eq!(page(raw(big()), &everywhere).expect_err("too big").code, ErrorCode::TooLarge);
+        assert!(super::page(raw(big()), &everywhere, &limits).is_ok());
         let cursor = catalog_types::Page { next: Some("x".repeat(MAX_CURSOR + 1)), ..raw(Vec::new()) };
         assert_eq!(page(cursor, &everywhere).expect_err("cursor").code, ErrorCode::TooLarge);
     }

@@ -12,9 +12,6 @@ use crate::egress::{
     wire::{self, Again, Failed},
 };
 
-/// Longest body that is read piece by piece.
-const MAX_STREAM: u64 = 1 << 30;
-
 /// Room that is made for a body because its head says so, at most.
 const MAX_HINT: u64 = 4 << 20;
 
@@ -98,8 +95,9 @@ impl Stream {
             if ready > 0 || answer.rest.is_none() {
                 let piece: Vec<u8> = answer.read.drain(..ready.min(max.max(1))).collect();
                 self.given += piece.len() as u64;
-                if self.given > MAX_STREAM {
-                    return Err(SendError::new(SendErrorKind::TooLarge, "the answer is larger than 1 GiB"));
+                if self.given > budget.max_stream {
+                    let text = format!("the answer is larger than {} MiB", budget.max_stream >> 20);
+                    return Err(SendError::new(SendErrorKind::TooLarge, text));
                 }
                 return Ok(piece.into());
             }

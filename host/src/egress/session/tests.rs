@@ -103,6 +103,8 @@ fn budget() -> Budget {
         deadline: Instant::now() + Duration::from_secs(20),
         withheld: Arc::default(),
         max_response: 1 << 20,
+        max_stream: 1 << 30,
+        max_bytes: 4 << 30,
         retries: AtomicU32::new(5),
         requests: AtomicU64::new(0),
         bytes: AtomicU64::new(0),

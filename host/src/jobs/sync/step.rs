@@ -13,6 +13,7 @@ use super::{
     super::worker::{Attempt, Means, Stopped},
     failure::{Verdict, judge as judge_failure},
     judge,
+    pace::Tally,
 };
 use crate::{
     connector::{CallError, ErrorCode, Usage},
@@ -81,6 +82,7 @@ async fn read(
     found: &UnboundedSender<Task>,
 ) -> Result<Advanced, Stopped> {
     let mut cursors = HashSet::new();
+    let mut tally = Tally::default();
     let mut current = task.clone();
     // Each page is read by the connector that serves when it begins.
     let call = |cursor: Option<Cursor>| async move {
@@ -95,6 +97,12 @@ async fn read(
     loop {
         let (page, usage, means) = answer;
         let step = attempt.step(&means, &current, usage);
+        let most = means.connector.partition_bytes();
+        if attempt.received.add(task.number, usage.bytes) > most {
+            let message = format!("the answers for this partition have more than {} MiB", most >> 20);
+            let error = failing(ErrorCode::BudgetExhausted, &message);
+            return give_up_or_wait(attempt, &current, &partition.scope, error, step).await;
+        }
         let page = match page {
             Ok(page) => page,
             Err(error) => return give_up_or_wait(attempt, &current, &partition.scope, error, step).await,
@@ -110,10 +118,17 @@ async fn read(
             return give_up_or_wait(attempt, &current, &partition.scope, error, step).await;
         }
         let next = page.next.clone().filter(|_| page.not_before.is_none());
+        tally.add(&page);
+        let is_thin = tally.is_thin();
         let apply = attempt.context.db.apply_page(step, page);
         let ahead = async {
             match next {
-                Some(next) => Some(call(Some(next)).await),
+                Some(next) => {
+                    if is_thin {
+                        attempt.pace.keep().await;
+                    }
+                    Some(call(Some(next)).await)
+                }
                 None => None,
             }
         };
@@ -236,7 +251,11 @@ async fn give_up_or_wait(
 }
 
 fn lying(message: &str) -> CallError {
-    CallError { code: ErrorCode::Unsupported, message: message.to_owned(), detail: None, retry_after: None }
+    failing(ErrorCode::Unsupported, message)
+}
+
+fn failing(code: ErrorCode, message: &str) -> CallError {
+    CallError { code, message: message.to_owned(), detail: None, retry_after: None }
 }
 
 fn digest(cursor: &Cursor) -> u64 {

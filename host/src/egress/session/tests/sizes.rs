@@ -124,6 +124,15 @@ async fn a_stream_gives_everything_in_order() {
         read.extend_from_slice(&piece);
     }
     assert!(read == body);
+    let short = Budget { max_stream: 1_000_000, ..self::budget() };
+    let mut stream = session.open(get(&platform, "/api/x"), &short).await.unwrap();
+    let error = loop {
+        match stream.read(65_536, &short).await {
+            Ok(piece) => assert!(!piece.is_empty(), "it ends before the answer does"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind, SendErrorKind::TooLarge);
 }
 
 #[tokio::test]
