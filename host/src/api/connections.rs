@@ -96,7 +96,7 @@ pub(super) async fn create(
             identity: trial.identity.clone(),
             host_managed: asked.registration.host_managed.clone(),
             options: asked.options.clone(),
-            settings: asked.settings.clone(),
+            settings: asked.settings,
             by: caller.actor(),
             admitted_by: Some(asked.connector.digest.clone()),
         };

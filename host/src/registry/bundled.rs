@@ -29,14 +29,11 @@ impl Registry {
         for (name, bytes) in wanted {
             let version =
                 self.take_in_one(bytes).await.with_context(|| format!("install the bundled connector {name}"))?;
-            if let Some(version) = version {
-                if self.promote_bundled(&version).await? {
-                    tracing::info!(
-                        connector = version.connector,
-                        version = version.version,
-                        "a bundled connector is active"
-                    );
-                }
+            if let Some(version) = version
+                && self.promote_bundled(&version).await?
+            {
+                let (connector, version) = (version.connector, version.version);
+                tracing::info!(connector, version, "a bundled connector is active");
             }
         }
         // Those that an earlier build had inside under the same version.
