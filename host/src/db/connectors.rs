@@ -33,6 +33,9 @@ pub(super) use shadow::{ShadowRow, carried_out_by, forget_shadow, is_shadow};
 /// Versions of one connector at most: each is a file and a row that is read with it.
 pub const MAX_VERSIONS: usize = 200;
 
+/// Findings of an activation that its entry in the audit tells; all of them stand with the activation.
+const IN_AUDIT: usize = 10;
+
 /// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
@@ -242,7 +245,12 @@ impl Db {
             rollout.step = step;
             let found = |blocking: bool| {
                 let told = rollout.findings.iter().filter(|finding| finding.blocks || !blocking);
-                told.map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
+                let mut told: Vec<_> = told.map(|finding| finding.message.clone()).collect();
+                if let Some(more) = told.len().checked_sub(IN_AUDIT).filter(|more| *more > 0) {
+                    told.truncate(IN_AUDIT);
+                    told.push(format!("and {more} more"));
+                }
+                told.join("; ")
             };
             let version = &rollout.version;
             if step == Step::Blocked {
