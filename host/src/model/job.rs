@@ -151,7 +151,7 @@ pub struct Claim {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncCounts {
-    /// Objects that pages carried.
+    /// Objects that pages carried, each once also where a container was looked at again.
     pub seen: BTreeMap<String, u64>,
     /// Objects found for the first time.
     pub added: BTreeMap<String, u64>,

@@ -118,9 +118,16 @@ impl Ledger<'_, '_> {
         if !self.concerns(at.as_ref(), known.as_deref()) {
             return Ok(());
         }
-        *self.job.counts.seen.entry(scanned.facts.object_type.clone()).or_default() += 1;
-        if self.is_left_out(container, &scanned) {
-            *self.job.counts.excluded.entry(scanned.facts.object_type.clone()).or_default() += 1;
+        let is_left_out = self.is_left_out(container, &scanned);
+        // Which containers are looked at twice depends on which listing was faster; what a sync has seen does not.
+        let is_second = matches!(self.task.work, Work::Read { second_look: true, .. });
+        if !is_second || at.is_none() && !is_left_out {
+            *self.job.counts.seen.entry(scanned.facts.object_type.clone()).or_default() += 1;
+            if is_left_out {
+                *self.job.counts.excluded.entry(scanned.facts.object_type.clone()).or_default() += 1;
+            }
+        }
+        if is_left_out {
             scanned.columns = None;
             // What is known stays what it is, wherever it is now. What the connector itself leaves out is kept, so that
             // people see it; what the patterns do was left out by people.
