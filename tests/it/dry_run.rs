@@ -124,7 +124,7 @@ async fn a_dry_run_tells_what_the_next_sync_changes_and_writes_nothing() -> anyh
     assert_eq!(told(&would), told(&did));
     assert!(did.iter().all(|change| change["applied"] == "yes"));
     for counts in ["seen", "added", "changed", "missing", "returned", "excluded", "columns", "errorCount"] {
-        assert_eq!(dry["output"][counts], real["output"][counts], "{counts}");
+        assert_eq!(dry["output"][counts], real["output"][counts], "{counts}: {dry} {real}");
     }
     assert_eq!((&real["output"]["dryRun"], real["output"].get("changes")), (&json!(false), None));
     assert_eq!(host.app().db().verify().await?, []);

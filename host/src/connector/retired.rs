@@ -98,7 +98,7 @@ impl Counted {
 }
 
 fn all(serving: &Serving) -> impl Iterator<Item = &Arc<Connector>> {
-    serving.active.values().chain(serving.chosen.values().flatten())
+    serving.active.values().chain(serving.chosen.values().flatten()).chain(serving.versions.values())
 }
 
 impl Snapshot {

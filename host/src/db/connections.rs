@@ -208,10 +208,22 @@ impl Db {
     /// A connection and its secrets as they stood at one moment: secrets must never be used with the address of another
     /// version (D42).
     pub async fn connection_with_secrets(&self, id: ConnectionId) -> Result<Option<(Connection, Sealed)>, DbError> {
+        let served = self.connection_as_served(id).await?;
+        Ok(served.map(|(connection, sealed, _)| (connection, sealed)))
+    }
+
+    /// The same with the digest of the component that is to serve it, where one is installed: its configuration is one that
+    /// this component takes.
+    pub async fn connection_as_served(
+        &self,
+        id: ConnectionId,
+    ) -> Result<Option<(Connection, Sealed, Option<String>)>, DbError> {
         self.read("read a connection and its secrets", move |rows: &ReadRows| {
             let Some(found) = connection(rows, id.as_u128())? else { return Ok(None) };
-            let sealed = rows.secrets().get(id.as_u128())?.map(|row| Sealed(row.value().to_vec()));
-            Ok(sealed.map(|sealed| (found, sealed)))
+            let Some(row) = rows.secrets().get(id.as_u128())? else { return Ok(None) };
+            let sealed = Sealed(row.value().to_vec());
+            let digest = connectors::digest_of(rows, &found)?;
+            Ok(Some((found, sealed, digest)))
         })
         .await
     }
@@ -462,7 +474,7 @@ pub(super) fn fields_that_differ(a: &Value, b: &Value) -> Vec<String> {
 }
 
 /// What the host manages itself never appears, at any level, also where it was listed before it was named so (F40).
-fn forget_host_managed(
+pub(super) fn forget_host_managed(
     rows: &mut WriteRows<'_>,
     connection: u128,
     name: &str,

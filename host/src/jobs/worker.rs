@@ -1,8 +1,12 @@
 //! One attempt at a job, from its claim to its end.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -16,13 +20,19 @@ use crate::{
     egress::session::Session,
     model::{
         connection::Connection,
-        id::ConnectionId,
         job::{JobError, JobType, retry_delay},
     },
 };
 
 /// Attempts at a job before it is given up.
 const MAX_ATTEMPTS: u32 = 5;
+
+/// How long a connector that takes over may be on its way. One that cannot be loaded here does not come, and then whatever
+/// serves in its place is asked.
+const SWAP: Duration = Duration::from_secs(2);
+
+/// How often it is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Why an attempt ended before its work was done.
 #[derive(Debug)]
@@ -137,7 +147,7 @@ impl Attempt {
         if Arc::ptr_eq(&last.connector, &connector) {
             return Ok(last);
         }
-        let (_, means) = means(&self.context, connector, self.claimed.connection.id).await?;
+        let (_, means) = means(&self.context, &self.claimed).await?;
         tracing::info!(from = last.connector.label(), to = means.connector.label(), "another connector takes over");
         let means = Arc::new(means);
         *self.means.lock().unwrap_or_else(PoisonError::into_inner) = means.clone();
@@ -147,8 +157,7 @@ impl Attempt {
 
 /// Finds the connector and opens the connection's way out.
 async fn open(context: Context, mut claimed: Claimed) -> Result<Attempt, Stopped> {
-    let connector = serving(&context, &claimed).await?;
-    let (connection, means) = means(&context, connector, claimed.connection.id).await?;
+    let (connection, means) = means(&context, &claimed).await?;
     claimed.connection = connection;
     Ok(Attempt {
         context,
@@ -180,31 +189,34 @@ async fn serving(context: &Context, claimed: &Claimed) -> Result<Arc<Connector>,
     Err(failed("version-gone", format!("{name} {version} was removed before it could be compared")))
 }
 
-/// The connection as it is stored now, with the configuration that calls take and the way out.
-async fn means(context: &Context, connector: Arc<Connector>, id: ConnectionId) -> Result<(Connection, Means), Stopped> {
-    let (connection, session) = session(context, &connector, id).await?;
-    let config = guest_config(&connection.config, &connection.options.filter);
-    Ok((connection, Means { connector, session, config }))
-}
-
-/// The session, and the connection as it was when its secrets were read: it may have changed since the claim, and
-/// secrets go only to the address that they were given for (D42).
-async fn session(
-    context: &Context,
-    connector: &Connector,
-    id: ConnectionId,
-) -> Result<(Connection, Arc<Session>), Stopped> {
-    let read = context.db.connection_with_secrets(id).await.map_err(Stopped::Store)?;
-    let (connection, sealed) = read.ok_or(Stopped::Lost)?;
-    let secrets = context.vault.open(id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
-    let session = connector
-        .session(&context.egress, &connection, secrets)
-        // The detail is the line of configuration that is missing.
-        .map_err(|error| {
-            let detail = error.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-            failed(error.code.as_str(), format!("{}{detail}", error.message))
-        })?;
-    Ok((connection, session))
+/// The connector that serves the connection, the connection as it is stored now, with the configuration that calls take and
+/// the way out. It may have changed since the claim, and secrets go only to the address that they were given for (D42).
+///
+/// Who serves it changes in the store first, together with its configuration, and then in memory: in between there is nobody
+/// to whom that configuration could be given.
+async fn means(context: &Context, claimed: &Claimed) -> Result<(Connection, Means), Stopped> {
+    let id = claimed.connection.id;
+    let until = Instant::now() + SWAP;
+    loop {
+        let connector = serving(context, claimed).await?;
+        let read = context.db.connection_as_served(id).await.map_err(Stopped::Store)?;
+        let (connection, sealed, digest) = read.ok_or(Stopped::Lost)?;
+        let is_other = claimed.carried_out_by.is_none() && digest.is_some_and(|digest| digest != connector.digest);
+        if is_other && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        }
+        let secrets = context.vault.open(id, &sealed).map_err(|error| failed("credentials", error.to_string()))?;
+        let session = connector
+            .session(&context.egress, &connection, secrets)
+            // The detail is the line of configuration that is missing.
+            .map_err(|error| {
+                let detail = error.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+                failed(error.code.as_str(), format!("{}{detail}", error.message))
+            })?;
+        let config = guest_config(&connection.config, &connection.options.filter);
+        return Ok((connection, Means { connector, session, config }));
+    }
 }
 
 fn failed(code: &str, message: String) -> Stopped {

@@ -44,6 +44,8 @@ pub struct Installed {
     pub rollout: Option<Rollout>,
     /// Counts changes of who serves whom, also those that are only asked for.
     pub revision: u64,
+    /// Versions that a person kept from taking over, or ceased to try out: the host does not choose them of itself.
+    pub declined: BTreeSet<String>,
 }
 
 /// The version that serves whoever has no other.
@@ -277,6 +279,7 @@ impl Installed {
             granted: BTreeSet::new(),
             rollout: None,
             revision: 1,
+            declined: BTreeSet::new(),
         }
     }
 
@@ -329,7 +332,7 @@ impl Installed {
             Some(active) => active.by.is_none() && is_newer(version, &active.version),
             None => true,
         };
-        is_older && !is_theirs && !is_known
+        is_older && !is_theirs && !is_known && !self.declined.contains(version)
     }
 
     /// Whether a connection (none: one that is about to be) may be pinned to a version: only to what serves or has served.
@@ -359,6 +362,7 @@ impl Installed {
         let mut seen = BTreeSet::new();
         self.previous.retain(|version| seen.insert(version.clone()));
         self.previous.truncate(KEPT);
+        self.declined.remove(version);
         self.canary = None;
         self.end_rollout(Step::Done);
         self.revision += 1;
@@ -376,6 +380,7 @@ impl Installed {
     pub fn roll_back(&mut self, of: Option<&str>, by: Option<Actor>, now: Timestamp) -> Option<RolledBack> {
         let active = self.active_version()?.to_owned();
         let given_up = self.under_way().filter(|_| of.is_none()).map(|rollout| rollout.version.clone());
+        let is_comparison = given_up.is_some() && self.rollout.as_ref().is_some_and(|rollout| rollout.shadow);
         let is_meant = |version: &str| of.is_none_or(|of| of == version);
         let done = if let Some(from) = given_up {
             RolledBack { what: Gave::Rollout, from, to: active }
@@ -383,12 +388,15 @@ impl Installed {
             RolledBack { what: Gave::Canary, from: canary.version, to: active }
         } else if is_meant(&active) && !self.previous.is_empty() {
             let to = self.previous.remove(0);
-            self.active = Some(Active { version: to.clone(), since: now, by, before: None });
+            self.active = Some(Active { version: to.clone(), since: now, by: by.clone(), before: None });
             self.canary = None;
             RolledBack { what: Gave::Active, from: active, to }
         } else {
             return None;
         };
+        if by.is_some() && !is_comparison && done.what != Gave::Active {
+            self.declined.insert(done.from.clone());
+        }
         self.end_rollout(Step::Ended);
         self.revision += 1;
         Some(done)
@@ -405,6 +413,7 @@ impl Installed {
     /// that is under way is about another one, and goes on.
     pub fn forget(&mut self, version: &str) {
         self.previous.retain(|previous| previous != version);
+        self.declined.remove(version);
         self.revision += 1;
         if let Some(rollout) = self.rollout.as_mut().filter(|rollout| rollout.step.is_under_way()) {
             rollout.revision = self.revision;

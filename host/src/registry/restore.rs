@@ -37,14 +37,18 @@ impl Registry {
             if from == to {
                 continue;
             }
-            let back = match versions.iter().find(|version| version.version == to) {
-                Some(version) => match self.load(version).await {
-                    Ok(connector) => self.back(&connector, to, before.active_version(), &one),
-                    Err(_) => None,
-                },
+            let connector = match versions.iter().find(|version| version.version == to) {
+                Some(version) => self.load(version).await.ok(),
                 None => None,
             };
-            found.push(Restore { connection: id, revision: one.connection.revision, to: to.to_owned(), back });
+            let back = connector.as_ref().and_then(|c| self.back(c, to, before.active_version(), &one));
+            found.push(Restore {
+                connection: id,
+                revision: one.connection.revision,
+                to: to.to_owned(),
+                back,
+                unknown: connector.is_none(),
+            });
         }
         Ok(found)
     }

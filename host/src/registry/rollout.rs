@@ -128,7 +128,7 @@ impl Registry {
         let findings = match rollout.step {
             Step::Compatibility => self.compatibility(rollout, connector, &candidate).await?,
             Step::Check => self.checks(rollout, connector, &candidate).await?,
-            Step::Shadow => self.shadow(connector, rollout).await?,
+            Step::Shadow => self.shadow(connector, rollout, &candidate).await?,
             Step::Promote => return self.promote(connector, rollout).await,
             Step::Done | Step::Blocked | Step::Ended => return Ok(()),
         };
@@ -167,7 +167,11 @@ impl Registry {
             Ok(false) => Ok(()),
             Err(ConnectorError::Db(error)) => Err(error),
             // A connection was changed meanwhile: the step is done again.
-            Err(_) => Ok(()),
+            Err(error) => {
+                tracing::debug!(%error, connector = connector.name, "the connector does not serve yet");
+                tokio::time::sleep(PAUSE).await;
+                Ok(())
+            }
         }
     }
 

@@ -72,7 +72,12 @@ impl Registry {
             match self.take_back(&name, Cause::Bad { version, why }).await {
                 Ok(_) => {}
                 Err(ConnectorError::Db(error)) => return Err(error),
-                Err(error) => tracing::warn!(%error, connector = name, "it was not rolled back"),
+                // Until somebody asks to look again, it serves nobody.
+                Err(error) => {
+                    tracing::warn!(%error, connector = name, "it was not rolled back");
+                    self.swap(&state, &failed);
+                    return Ok(());
+                }
             }
         }
     }

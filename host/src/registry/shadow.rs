@@ -14,6 +14,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::{Registry, rollout::SIDE_BY_SIDE};
 use crate::{
+    connector::Connector,
     db::{
         DbError, ObjectRef,
         connectors::{Read, Which},
@@ -46,15 +47,36 @@ struct Ended {
 
 impl Registry {
     /// Has each connection read by the version, and tells what it finds that the version which serves does not.
-    pub(super) async fn shadow(&self, connector: &Installed, rollout: &Rollout) -> Result<Vec<Finding>, DbError> {
+    pub(super) async fn shadow(
+        &self,
+        connector: &Installed,
+        rollout: &Rollout,
+        candidate: &Connector,
+    ) -> Result<Vec<Finding>, DbError> {
         // From now on it is at hand for the jobs that name it.
         self.look_again().await;
         let audience = self.audience(connector, rollout).await?;
-        let each: Vec<_> =
-            audience.iter().map(|(connection, _)| self.compare_reads(connector, rollout, connection)).collect();
+        let mut findings = Vec::new();
+        let mut each = Vec::new();
+        for (connection, sealed) in &audience {
+            // It would be served with what comes back with the version; a read is of what there is.
+            if let Err(why) = self.fits(candidate, connection, sealed) {
+                let message = format!(
+                    "connection {}: it cannot be compared, because its configuration would be replaced: {why}",
+                    connection.key
+                );
+                let connection = Some(connection.key.clone());
+                findings.push(Finding { step: Step::Shadow, connection, blocks: false, job: None, message });
+            } else {
+                each.push(self.compare_reads(connector, rollout, connection));
+            }
+        }
         let found: Vec<Result<Option<Finding>, DbError>> =
             stream::iter(each).buffer_unordered(SIDE_BY_SIDE).collect().await;
-        found.into_iter().filter_map(Result::transpose).collect()
+        for one in found {
+            findings.extend(one?);
+        }
+        Ok(findings)
     }
 
     async fn compare_reads(

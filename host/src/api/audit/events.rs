@@ -47,9 +47,8 @@ pub(in crate::api) async fn events(
     Query(query): Query<EventQuery>,
 ) -> Result<Response, ApiError> {
     let place = streams::place(&state)?;
-    let mut first = vec![streams::beginning("audit")];
     let newest = state.db.audit_after(u64::MAX, None, 1).await?.seen;
-    let mut after = newest;
+    let (mut after, mut first) = (newest, Vec::new());
     if let Some(last) = headers.get("last-event-id") {
         let known = last.to_str().ok().and_then(|text| text.trim().parse().ok());
         let is_whole = match known {
@@ -61,6 +60,8 @@ pub(in crate::api) async fn events(
             None => first.push(streams::reset("the audit does not reach back to the last event, or knows none of it")),
         }
     }
+    // Whoever is told nothing for long knows from where to go on all the same.
+    first.insert(0, streams::beginning("audit").id(after.to_string()));
     let follow = Follow { db: state.db.clone(), subject: query.subject, after };
     Ok(streams::follow(state, headers, place, follow, first))
 }

@@ -90,6 +90,8 @@ pub struct Restore {
     pub to: String,
     /// What takes the place of what it has; none: what it has fits, or nothing that is kept does.
     pub back: Option<Back>,
+    /// Whether the version could not be asked: nothing comes back, and what is kept stays so.
+    pub unknown: bool,
 }
 
 /// A kept configuration that comes back, with secrets that were put together where they can be opened.
@@ -251,10 +253,16 @@ pub(super) fn follow(
         let Some(found) = found.iter().find(looked_at) else {
             return Err(Stop::Refused(ConnectorError::ConnectionChanged));
         };
-        // From an earlier time: this one did not begin with it.
-        rows.kept_configs.remove((key, from.as_str()))?;
-        if let (Some(back), Some(connection)) = (&found.back, connection) {
-            bring_back(rows, connection, (&after.name, &from, &to), back, now)?;
+        if found.unknown {
+            continue;
+        }
+        let is_back = match (&found.back, connection) {
+            (Some(back), Some(connection)) => bring_back(rows, connection, (&after.name, &from, &to), back, now)?,
+            _ => false,
+        };
+        if !is_back {
+            // From an earlier time: this one did not begin with it.
+            rows.kept_configs.remove((key, from.as_str()))?;
         }
         rows.kept_configs.remove((key, to.as_str()))?;
     }
@@ -262,14 +270,14 @@ pub(super) fn follow(
 }
 
 /// Puts what is kept in the place of what a connection has, and keeps that. Another connection may have taken the address
-/// meanwhile: then what somebody stored stays, and an entry says so.
+/// meanwhile: then what somebody stored stays, and an entry says so. Whether it is back.
 fn bring_back(
     rows: &mut WriteRows<'_>,
     mut connection: Connection,
     (name, from, to): (&str, &str, &str),
     back: &Back,
     now: Timestamp,
-) -> Result<(), Stop<ConnectorError>> {
+) -> Result<bool, Stop<ConnectorError>> {
     let id = connection.id.as_u128();
     let changed = || Stop::Refused(ConnectorError::ConnectionChanged);
     let row = rows.kept_configs.get((id, back.of.as_str()))?.map(|row| row.value().to_vec()).ok_or_else(changed)?;
@@ -284,12 +292,17 @@ fn bring_back(
             "the configuration of connection {} from before does not come back with {name} {to}: another connection has its address",
             connection.key
         );
-        return Ok(tell(rows, None, "connector.restore", name, message, now)?);
+        tell(rows, None, "connector.restore", name, message, now)?;
+        return Ok(false);
     }
     rows.kept_configs.remove((id, back.of.as_str()))?;
     put(rows, &connection, from)?;
     let config = parsed(&kept.config)?;
-    let noted = vec![Noted::new(id, What::Configured(connections::fields_that_differ(&connection.config, &config)))];
+    let mut noted =
+        vec![Noted::new(id, What::Configured(connections::fields_that_differ(&connection.config, &config)))];
+    if let Some(name) = kept.host_managed.as_ref().filter(|_| kept.host_managed != connection.host_managed) {
+        noted.extend(connections::forget_host_managed(rows, id, name, now)?);
+    }
     (connection.config, connection.address, connection.host_managed) = (config, kept.address, kept.host_managed);
     connection.revision += 1;
     connection.updated_at = now;
@@ -302,7 +315,8 @@ fn bring_back(
         "the configuration of connection {} is that of its revision {} again, which {name} {to} understands; what it had is kept for {from}",
         connection.key, kept.revision
     );
-    Ok(tell(rows, None, "connector.restore", name, message, now)?)
+    tell(rows, None, "connector.restore", name, message, now)?;
+    Ok(true)
 }
 
 fn parsed(config: &str) -> Result<Value, Fault> {

@@ -111,6 +111,7 @@ fn connector(old: OldInstalled) -> Installed {
         granted: old.granted,
         rollout: old.rollout.map(rollout),
         revision: old.revision,
+        declined: BTreeSet::new(),
     }
 }
 

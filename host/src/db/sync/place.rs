@@ -119,9 +119,13 @@ impl Ledger<'_, '_> {
             return Ok(());
         }
         let is_left_out = self.is_left_out(container, &scanned);
-        // Which containers are looked at twice depends on which listing was faster; what a sync has seen does not.
-        let is_second = matches!(self.task.work, Work::Read { second_look: true, .. });
-        if !is_second || at.is_none() && !is_left_out {
+        // How often something is looked at or asked for depends on which listing was faster; what a sync has seen does not.
+        let is_seen = match self.task.work {
+            Work::Read { second_look: false, .. } => true,
+            Work::Read { .. } => at.is_none() && !is_left_out,
+            _ => false,
+        };
+        if is_seen {
             *self.job.counts.seen.entry(scanned.facts.object_type.clone()).or_default() += 1;
             if is_left_out {
                 *self.job.counts.excluded.entry(scanned.facts.object_type.clone()).or_default() += 1;

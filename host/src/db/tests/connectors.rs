@@ -67,6 +67,7 @@ async fn activate(db: &Db, version: &str) {
         revision: connection.revision,
         to: version.into(),
         back: None,
+        unknown: false,
     };
     let restore = kept.map(|one| fits(one.connection)).collect();
     assert!(db.promote(NAME, begun.revision, None, restore, start()).await.expect("promoted"));
@@ -165,7 +166,7 @@ async fn found(db: &Db, id: ConnectionId, to: &str, of: &str, secrets: u8) -> Re
     let one = db.connection_with_kept(id).await.expect("read").expect("there");
     let kept = one.kept.iter().find(|kept| kept.version == of).expect("kept");
     let back = Back { of: of.into(), kept: kept.secrets.clone(), were: one.secrets, secrets: Sealed(vec![secrets]) };
-    Restore { connection: id, revision: one.connection.revision, to: to.into(), back: Some(back) }
+    Restore { connection: id, revision: one.connection.revision, to: to.into(), back: Some(back), unknown: false }
 }
 
 /// What a connection has, and for which versions something is kept.
@@ -278,7 +279,8 @@ async fn going_forward_again_brings_back_what_the_way_back_replaced() {
     assert_eq!(stands(db, id).await, (with_region("north"), vec![21], vec!["1.0.0".to_owned()]));
     // What fits stays, and then nothing older comes back some day.
     let connection = db.connection(id).await.expect("read").expect("there");
-    let fits = Restore { connection: id, revision: connection.revision, to: "1.0.0".into(), back: None };
+    let fits =
+        Restore { connection: id, revision: connection.revision, to: "1.0.0".into(), back: None, unknown: false };
     db.roll_back(NAME, bad("1.1.0"), vec![fits], later(4)).await.expect("rolled back");
     assert_eq!(stands(db, id).await, (with_region("north"), vec![21], Vec::new()));
     assert_eq!(db.verify().await.expect("verify"), []);
@@ -311,6 +313,38 @@ async fn where_a_canary_ends_its_connections_get_back_what_they_began_with() {
         assert_eq!(stands(db, id).await, (world.connection.config.clone(), vec![20], kept));
         assert_eq!(db.verify().await.expect("verify"), []);
     }
+}
+
+#[tokio::test]
+async fn what_is_kept_for_the_version_that_gives_way_comes_back_too() {
+    let world = World::new("kept-own", enabled()).await;
+    let (db, id) = (&world.db, world.connection.id);
+    served(db, id).await;
+    let pinned = async |pin: Option<&str>| {
+        let connection = db.connection(id).await.expect("read").expect("there");
+        let mut update = ConnectionUpdate { secrets: None, ..update_of(&connection) };
+        update.options.pin = pin.map(str::to_owned);
+        db.update_connection(id, update, None, later(2)).await.expect("changed");
+    };
+    // By way of a pin it is served by the older version with what it had under the newer one.
+    change(db, id, with_region("north"), 10).await;
+    pinned(Some("1.1.0")).await;
+    db.roll_back(NAME, bad("1.1.0"), Vec::new(), later(3)).await.expect("rolled back");
+    pinned(None).await;
+    assert_eq!(stands(db, id).await, (with_region("north"), vec![10], vec!["1.0.0".to_owned()]));
+    install(db, version("1.2.0", "three", Origin::Bundled)).await.expect("installed");
+    // One that cannot be asked changes nothing.
+    let unknown = Restore { back: None, unknown: true, ..found(db, id, "1.2.0", "1.0.0", 20).await };
+    assert!(activate_with(db, asked("1.2.0"), vec![unknown]).await.expect("promoted"));
+    assert_eq!(stands(db, id).await, (with_region("north"), vec![10], vec!["1.0.0".to_owned()]));
+    let unknown = Restore { back: None, unknown: true, ..found(db, id, "1.0.0", "1.0.0", 20).await };
+    db.roll_back(NAME, bad("1.2.0"), vec![unknown], later(3)).await.expect("rolled back");
+    // Another one takes over from it, and understands what is kept for it.
+    install(db, version("1.3.0", "four", Origin::Bundled)).await.expect("installed");
+    let restore = vec![found(db, id, "1.3.0", "1.0.0", 20).await];
+    assert!(activate_with(db, asked("1.3.0"), restore).await.expect("promoted"));
+    assert_eq!(stands(db, id).await, (world.connection.config.clone(), vec![20], vec!["1.0.0".to_owned()]));
+    assert_eq!(db.verify().await.expect("verify"), []);
 }
 
 #[tokio::test]

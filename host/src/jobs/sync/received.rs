@@ -19,6 +19,11 @@ impl Received {
         *so_far += bytes;
         *so_far
     }
+
+    /// A partition begins again.
+    pub(super) fn begin_again(&self, task: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
+    }
 }
 
 #[cfg(test)]
@@ -29,5 +34,7 @@ mod tests {
     fn each_partition_is_counted_by_itself() {
         let received = Received::default();
         assert_eq!([received.add(1, 5), received.add(2, 1), received.add(1, 5)], [5, 1, 10]);
+        received.begin_again(1);
+        assert_eq!([received.add(1, 5), received.add(2, 1)], [5, 2]);
     }
 }

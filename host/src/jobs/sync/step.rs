@@ -241,7 +241,12 @@ async fn give_up_or_wait(
     tracing::warn!(path = %scope, code = error.code.as_str(), detail = error.detail, "a part of the sync failed: {}", error.message);
     let whose = attempt.claimed.claim.job.as_u128().wrapping_add(u128::from(task.number));
     match judge_failure(&error, task.failures, task.restarts, is_root, whose) {
-        Verdict::Wait { delay, restart } => Ok(attempt.context.db.defer_task(step, delay, restart).await?),
+        Verdict::Wait { delay, restart } => {
+            if restart {
+                attempt.received.begin_again(task.number);
+            }
+            Ok(attempt.context.db.defer_task(step, delay, restart).await?)
+        }
         Verdict::Report(code, message) => {
             let error = ObjectError { path: scope.clone(), code, message };
             Ok(attempt.context.db.fail_task(step, error).await?)

@@ -206,7 +206,14 @@ fn what_comes_with_the_host_leaves_to_people_what_is_theirs() {
     connector.rollout = None;
     connector.canary = Some(Canary { version: "1.0.1".into(), connections: [ConnectionId::generate()].into() });
     assert!(!connector.takes("1.1.0"), "somebody tries another one out");
-    connector.canary = None;
+    connector.roll_back(None, Some(somebody()), at(1)).expect("no longer tried out");
+    assert!(connector.takes("1.1.0") && !connector.takes("1.0.1"), "somebody ceased to try that one out");
+    for shadow in [true, false] {
+        connector.rollout = Some(Rollout { shadow, ..rollout("1.1.0") });
+        connector.roll_back(None, Some(somebody()), at(1)).expect("ended");
+        connector.rollout = None;
+        assert_eq!(connector.takes("1.1.0"), shadow, "only a comparison says nothing about it");
+    }
     connector.promote("1.0.1", Some(somebody()), None, at(1));
     assert!(!connector.takes("1.1.0"), "somebody chose");
     let mut first = installed(&[]);
