@@ -101,6 +101,13 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// For looking at components that some host takes, whatever its limit.
+    #[must_use]
+    pub fn for_any_host(program: PathBuf) -> Self {
+        let limits = LimitsOf { component_mib: MOST_COMPONENT_MIB, ..LimitsOf::default() };
+        Self { limits, ..Self::new(program) }
+    }
+
     /// Defaults, with this program to compile.
     #[must_use]
     pub fn new(program: PathBuf) -> Self {

@@ -213,11 +213,12 @@ fn store(component: &InstancePre<State>, times: Times, state: State, meter: Arc<
     store.set_hostcall_fuel(limits.handover());
     store.set_max_component_handles(limits.handles as usize);
     store.set_epoch_deadline(1);
-    let ticks = times.cpu_ticks();
+    let ticks = times.ticks();
     store.epoch_deadline_callback(move |mut store| {
         let state = store.data_mut();
         state.ticks += 1;
-        // A tick passes only while the guest's own code runs; what the host does in its calls is in the measured time.
+        // What it computes is measured, in its own code and in the host's calls. Ticks also pass while others have the
+        // processor, so that they only tell that it must be over: no waiting for turns draws a call out for ever.
         if state.ticks > ticks || meter.computed() > times.cpu {
             return Ok(UpdateDeadline::Interrupt);
         }

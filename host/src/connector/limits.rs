@@ -28,9 +28,9 @@ pub(super) const MAX_BATCH: usize = 1000;
 pub(super) const MAX_UNFETCHED: usize = 128 << 20;
 /// Guests that run at a time.
 pub(super) const MAX_CALLS: u32 = 32;
-/// Core instances, memories and tables of one call. A component made from several languages' parts has several modules, but
+/// Core instances, memories and tables of one call. A component made from several languages' parts has many modules, but
 /// few of them own a memory.
-pub(super) const MAX_CALL_INSTANCES: u32 = 16;
+pub(super) const MAX_CALL_INSTANCES: u32 = 32;
 pub(super) const MAX_CALL_MEMORIES: u32 = 2;
 pub(super) const MAX_CALL_TABLES: u32 = 8;
 /// Outcomes of one check.
@@ -248,9 +248,9 @@ impl Times {
         self.wall.mul_f32(0.9)
     }
 
-    /// The budget of computing time, in ticks of the epoch.
-    pub(super) fn cpu_ticks(&self) -> u64 {
-        u64::try_from(self.cpu.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
+    /// All the time that it may take, in ticks of the epoch.
+    pub(super) fn ticks(&self) -> u64 {
+        u64::try_from(self.wall.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -45,8 +45,12 @@ impl Retired {
         for connector in all(before).filter(|connector| !stays.contains(&Arc::as_ptr(connector))) {
             self.note(connector);
         }
-        while self.0.len() > MAX_RETIRED {
-            self.0.pop_front();
+        // What serves again is still told with what it was.
+        let serves: BTreeSet<&str> = all(after).map(|connector| connector.digest.as_str()).collect();
+        while self.0.len() > MAX_RETIRED
+            && let Some(oldest) = self.0.iter().position(|former| !serves.contains(former.digest.as_str()))
+        {
+            self.0.remove(oldest);
         }
     }
 

@@ -45,6 +45,8 @@ struct Inside {
     waiting: VecDeque<Waiting>,
     /// The number of the next call.
     next: u64,
+    /// Places that were given so far.
+    given: u64,
 }
 
 /// A connection with calls.
@@ -52,6 +54,8 @@ struct Sharing {
     calls: usize,
     taken: usize,
     waiting: usize,
+    /// How many places had been given when it got its last one.
+    last: u64,
     /// When it last gave a place back.
     left: Option<Instant>,
 }
@@ -123,7 +127,7 @@ impl Turns {
         let mut inside = self.inside();
         inside.next += 1;
         let call = inside.next;
-        let new = Sharing { calls: 0, taken: 0, waiting: 0, left: None };
+        let new = Sharing { calls: 0, taken: 0, waiting: 0, last: 0, left: None };
         inside.sharers.entry(sharer).or_insert(new).calls += 1;
         drop(inside);
         let work = Box::pin(work);
@@ -157,13 +161,11 @@ impl Turns {
     /// Keeps free places for those that wait, and wakes them.
     fn grant(&self, mut inside: MutexGuard<'_, Inside>) {
         let mut woken = Vec::new();
-        for at in 0..inside.waiting.len() {
-            let Waiting { sharer, granted, .. } = inside.waiting[at];
-            if !granted && inside.may_take(sharer, self.places) {
-                inside.count(sharer, 1);
-                inside.waiting[at].granted = true;
-                woken.push(inside.waiting[at].waker.clone());
-            }
+        while let Some(at) = inside.next_in_turn(self.places) {
+            let sharer = inside.waiting[at].sharer;
+            inside.count(sharer, 1);
+            inside.waiting[at].granted = true;
+            woken.push(inside.waiting[at].waker.clone());
         }
         drop(inside);
         woken.into_iter().for_each(Waker::wake);
@@ -178,10 +180,25 @@ impl Inside {
         self.taken < places && self.sharers.get(&sharer).is_none_or(|sharing| sharing.taken < share)
     }
 
+    /// Which of those that wait is next: of the connections that may have one more place the one that had none for the
+    /// longest, and of its calls the first. So where there are more connections than places, each has as many turns as
+    /// another, however many calls it has.
+    fn next_in_turn(&self, places: usize) -> Option<usize> {
+        let waiting = self.waiting.iter().enumerate();
+        let eligible = waiting.filter(|(_, waiting)| !waiting.granted && self.may_take(waiting.sharer, places));
+        let last = |sharer| self.sharers.get(&sharer).map_or(0, |sharing| sharing.last);
+        eligible.min_by_key(|(at, waiting)| (last(waiting.sharer), *at)).map(|(at, _)| at)
+    }
+
     /// Counts a place that is taken (1) or given back (-1).
     fn count(&mut self, sharer: Sharer, change: isize) {
         self.taken = self.taken.saturating_add_signed(change);
+        self.given += u64::from(change > 0);
+        let given = self.given;
         self.sharing(sharer, |sharing| {
+            if change > 0 {
+                sharing.last = given;
+            }
             sharing.taken = sharing.taken.saturating_add_signed(change);
             sharing.left = Some(Instant::now());
         });
@@ -303,6 +320,27 @@ mod tests {
         let [one, _two] = held;
         drop(one);
         assert!(take(&turns, &first).is_none() && take(&turns, &other).is_some(), "and is next");
+    }
+
+    #[test]
+    fn more_connections_than_places_have_as_many_turns_each() {
+        let turns = Arc::new(Turns::new(2));
+        let sharers = [[1_u128; 8].as_slice(), &[2; 8], &[3]].concat();
+        let calls: Vec<_> = sharers.iter().map(|sharer| endless(&turns, *sharer)).collect();
+        let mut turns_of = HashMap::from([(1, 0), (2, 0), (3, 0)]);
+        let mut held = VecDeque::new();
+        for _ in 0..300 {
+            // Whoever has a place computes for a while, gives it back and asks again.
+            for call in &calls {
+                if let Some(place) = take(&turns, call) {
+                    *turns_of.entry(call.sharer).or_default() += 1;
+                    held.push_back(place);
+                }
+            }
+            held.pop_front();
+        }
+        let [least, most] = [turns_of.values().min(), turns_of.values().max()].map(|n| n.copied().unwrap_or(0));
+        assert!(least > 50 && most <= least + 2, "{turns_of:?}");
     }
 
     #[test]

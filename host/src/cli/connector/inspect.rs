@@ -58,7 +58,7 @@ async fn inspect(bytes: &[u8], beside: Option<&[u8]>, trust: &Trust, keys: &[Pub
     let signers: Vec<String> =
         signature::signers(bytes, beside).unwrap_or_default().iter().map(ToString::to_string).collect();
     let admitted = signature::admit(bytes, beside, trust);
-    let connector = Connectors::new(Setup::new(own_program()))?.describe(bytes).await?;
+    let connector = Connectors::new(Setup::for_any_host(own_program()))?.describe(bytes).await?;
     let about = &connector.descriptor;
     Ok(json!({
         "name": about.name,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::{OciError, reference::is_digest};
-use crate::connector::audit::Interfaces;
+use crate::connector::{MOST_COMPONENT_MIB, audit::Interfaces};
 
 pub(super) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(super) const CONFIG: &str = "application/vnd.wasm.config.v0+json";
@@ -21,8 +21,8 @@ const TITLE: &str = "org.opencontainers.image.title";
 /// Where the detached signature is.
 const SIGNATURE: &str = "wharfinger.signature";
 
-/// Largest component, as hosts take it.
-const MAX_COMPONENT: u64 = 32 << 20;
+/// Largest component that any host takes.
+const MAX_COMPONENT: u64 = (MOST_COMPONENT_MIB as u64) << 20;
 /// Longest signature.
 const MAX_SIGNATURE: usize = 4096;
 
@@ -214,7 +214,7 @@ mod tests {
             ("/config/mediaType", json!("application/vnd.oci.image.config.v1+json"), "no WebAssembly component"),
             ("/layers", json!([]), "0 layers"),
             ("/layers/0/mediaType", json!("application/vnd.oci.image.layer.v1.tar+gzip"), "its layer is"),
-            ("/layers/0/size", json!((32_u64 << 20) + 1), "32 MiB"),
+            ("/layers/0/size", json!(MAX_COMPONENT + 1), "256 MiB"),
             ("/layers/0/size", json!(-1), "cannot be read"),
             ("/layers/0/digest", json!("sha512:00"), "SHA-256"),
             ("/layers/0/digest", json!("sha256:../../x"), "SHA-256"),

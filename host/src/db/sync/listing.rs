@@ -74,8 +74,10 @@ impl Ledger<'_, '_> {
                 )?;
             }
         }
-        // A page that asks to wait may repeat itself: only what no page of the job has carried gets it on.
-        let is_idle = is_empty || (is_waiting && !has_listed && !self.has_added() && !self.saw_something_new()?);
+        // A page that asks to wait may repeat itself, and so may one after it: only what no page of the job has carried gets
+        // it on.
+        let repeats = is_waiting || self.task.idle > 0;
+        let is_idle = is_empty || (repeats && !has_listed && !self.has_added() && !self.saw_something_new()?);
         let idle = if is_idle { self.task.idle + 1 } else { 0 };
         if page.next.is_some() && (is_loop || idle >= MAX_IDLE) {
             let why = if is_loop {

@@ -6,6 +6,7 @@
 //! to answer than that, so only who asks nobody is held up.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -25,34 +26,46 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// What the pages of a partition have brought.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+struct Tally {
     pages: usize,
     brought: usize,
 }
 
 impl Tally {
-    pub(super) fn add(&mut self, page: &Page) {
+    fn add(&mut self, page: &Page) {
         self.pages += 1;
         self.brought += page.objects.len() + page.errors.len() + page.partitions.len() + page.listed.len();
     }
 
     /// Whether the next page has to keep to the pace.
-    pub(super) fn is_thin(&self) -> bool {
+    fn is_thin(&self) -> bool {
         self.pages >= FREE && self.brought < self.pages * ENOUGH
     }
 }
 
-/// When the next page may come that has to keep to it.
+/// What has come, by the number of the task that reads a partition, and when the next page may come that has to keep to the
+/// pace.
 #[derive(Debug, Default)]
-pub(in crate::jobs) struct Pace(Mutex<Option<Instant>>);
+pub(in crate::jobs) struct Pace {
+    tallies: Mutex<HashMap<u64, Tally>>,
+    last: Mutex<Option<Instant>>,
+}
 
 impl Pace {
+    /// Counts a page of a task, also where the task waited in between. Whether the next one has to keep to the pace.
+    pub(super) fn add(&self, task: u64, page: &Page) -> bool {
+        let mut tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
+        let tally = tallies.entry(task).or_default();
+        tally.add(page);
+        tally.is_thin()
+    }
+
     pub(super) async fn keep(&self) {
         sleep_until(self.next(Instant::now())).await;
     }
 
     fn next(&self, now: Instant) -> Instant {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let next = last.map_or(now, |last| now.max(last + INTERVAL));
         *last = Some(next);
         next

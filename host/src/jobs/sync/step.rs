@@ -13,7 +13,6 @@ use super::{
     super::worker::{Attempt, Means, Stopped},
     failure::{Verdict, judge as judge_failure},
     judge,
-    pace::Tally,
 };
 use crate::{
     connector::{CallError, ErrorCode, Usage},
@@ -82,7 +81,6 @@ async fn read(
     found: &UnboundedSender<Task>,
 ) -> Result<Advanced, Stopped> {
     let mut cursors = HashSet::new();
-    let mut tally = Tally::default();
     let mut current = task.clone();
     // Each page is read by the connector that serves when it begins.
     let call = |cursor: Option<Cursor>| async move {
@@ -118,8 +116,7 @@ async fn read(
             return give_up_or_wait(attempt, &current, &partition.scope, error, step).await;
         }
         let next = page.next.clone().filter(|_| page.not_before.is_none());
-        tally.add(&page);
-        let is_thin = tally.is_thin();
+        let is_thin = attempt.pace.add(task.number, &page);
         let apply = attempt.context.db.apply_page(step, page);
         let ahead = async {
             match next {
