@@ -131,7 +131,7 @@ async fn nothing_is_taken_from_a_registry_that_lies() {
         ("something else than it says", 1, "its digest is", {
             as_manifest(&manifest(&format!("sha256:{}", "0".repeat(64)), component().len()))
         }),
-        ("more than hosts take", 1, "32 MiB", as_manifest(&manifest(&digest, (32 << 20) + 1))),
+        ("more than hosts take", 1, "256 MiB", as_manifest(&manifest(&digest, (256 << 20) + 1))),
         ("a refusal that paints", 3, "503", {
             let said = json!({ "errors": [{ "code": "X", "message": format!("\u{1b}[2J{}", "long ".repeat(500)) }] });
             (StatusCode::SERVICE_UNAVAILABLE, said.to_string()).into_response()
