@@ -39,7 +39,7 @@ enum Act {
 /// Tests at a time.
 const TESTS: usize = 4;
 
-/// Between a test or an installation and the next one: what is measured is what a component does, not how fast somebody asks.
+/// Between a sync, a test or an installation and the next one: what is measured is what a component does, not how fast somebody asks.
 const PAUSE: Duration = Duration::from_millis(100);
 
 const fn sin(name: &'static str, guest: &'static str, act: Act) -> Sin {
@@ -216,6 +216,7 @@ impl Hostile {
                         let asked = answer.json["bulkId"].as_str().context("bulkId")?.to_owned();
                         *bulk.lock().unwrap_or_else(PoisonError::into_inner) = asked.clone();
                         client.finished(&asked).await?;
+                        tokio::time::sleep(PAUSE).await;
                     }
                 });
             }

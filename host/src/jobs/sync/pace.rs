@@ -1,9 +1,9 @@
 //! A partition that goes on and on with next to nothing on its pages is read at a pace.
 //!
 //! Every page costs the host a call and a commit, whatever is on it, and what a page of one connection costs is not there
-//! for others. So a few hundred pages come as fast as they can; from then on, while they bring less than ten things each
-//! on average, all such partitions of a sync together get one page in each interval. A platform that is asked takes longer
-//! to answer than that, so only who asks nobody is held up.
+//! for others. So the first pages of a partition come as fast as they can; from then on, while they bring less than ten
+//! things each on average, all such partitions of a sync together get one page in each interval. A platform that is asked
+//! takes longer to answer than that, so only who asks nobody is held up.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::page::Page;
 
 /// Pages of a partition that come at full speed, whatever is on them.
-const FREE: usize = 300;
+const FREE: usize = 50;
 
 /// What they must bring on average, so that it goes on like that.
 const ENOUGH: usize = 10;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_hundred_small_pages_are_free_and_full_ones_always() {
+    fn the_first_small_pages_are_free_and_full_ones_always() {
         let thin_after = |things: usize, pages: usize| {
             let mut tally = Tally::default();
             (0..pages).for_each(|_| tally.add(&page(things)));
