@@ -26,7 +26,7 @@ pub const MAX_BODY: usize = 1024 * 1024;
 const MAX_DISCARDED: usize = 64 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time that a body may take to arrive.
+/// Longest time that a body may take to arrive; one that may have more MiB than this has seconds may take one for each.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A JSON body. An empty one without a content type is `{}`, because scripts leave out bodies of which nothing is
@@ -98,12 +98,13 @@ pub(super) async fn bounded(headers: &HeaderMap, body: axum::body::Body, most: u
         discard(body);
         return Err(too_large(most));
     }
-    let deadline = tokio::time::Instant::now() + BODY_TIMEOUT;
+    let patience = BODY_TIMEOUT.max(Duration::from_secs((most >> 20) as u64));
+    let deadline = tokio::time::Instant::now() + patience;
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout_at(deadline, body.next()).await {
             Err(_) => {
-                let message = "the body did not arrive within 30 seconds";
+                let message = format!("the body did not arrive within {} seconds", patience.as_secs());
                 return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "too-slow", message));
             }
             Ok(None) => return Ok(bytes.into()),

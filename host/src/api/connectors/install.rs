@@ -41,6 +41,15 @@ pub(in crate::api) const fn component_parts(most: usize) -> [(&'static str, usiz
     [("component", most), ("signature", MAX_SIGNATURE)]
 }
 
+/// What is too large for a component, with who may allow more.
+fn larger(error: ApiError) -> ApiError {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        error.hint("the operator can allow larger components with `component_mib` in `[connectors]`")
+    } else {
+        error
+    }
+}
+
 /// The bodies that are taken, for the document.
 pub(in crate::api) fn install_bodies() -> Value {
     let bytes = json!({ "schema": {} });
@@ -106,7 +115,7 @@ pub(in crate::api) async fn install(
         (component, one("signature", signature, header)?, one("origin", form.text("origin")?, query.origin)?)
     } else {
         only_bytes(kind)?;
-        (bounded(&parts.headers, body, most).await?, header, query.origin)
+        (bounded(&parts.headers, body, most).await.map_err(larger)?, header, query.origin)
     };
     let origin = said(origin)?;
     let done = state.registry.install(bytes.into(), detached.as_deref(), origin, caller.actor()).await;

@@ -8,7 +8,10 @@ use axum::{
 };
 
 use super::{
-    super::{links, session::Posted},
+    super::{
+        links,
+        session::{Posted, not_whole},
+    },
     find, only_for,
 };
 use crate::{
@@ -50,7 +53,7 @@ pub(in crate::api::ui) async fn activate(
     };
     let forced = posted.field("force") == "1";
     let asked = Asked { version, canary, shadow, forced, by: Some(posted.visitor.caller.actor()) };
-    state.registry.activate(&name, asked, revision(&posted)?).await.map_err(refused)?;
+    state.registry.activate(&name, asked, posted.revision()?).await.map_err(refused)?;
     Ok(Redirect::to(&links::connector(&name)).into_response())
 }
 
@@ -80,7 +83,7 @@ pub(in crate::api::ui) async fn roll_back(
     posted: Posted,
 ) -> Result<Response, ApiError> {
     only_for(&posted.visitor)?;
-    let cause = Cause::Person(posted.visitor.caller.actor(), Some(revision(&posted)?));
+    let cause = Cause::Person(posted.visitor.caller.actor(), Some(posted.revision()?));
     state.registry.roll_back(&name, cause).await.map_err(refused)?;
     Ok(Redirect::to(&links::connector_told(&name, "back", "")).into_response())
 }
@@ -97,12 +100,4 @@ pub(in crate::api::ui) async fn remove(
     let left = state.db.connector(&name).await?.is_some();
     let place = if left { links::connector_told(&name, "removed", &version) } else { "/ui/connectors".to_owned() };
     Ok(Redirect::to(&place).into_response())
-}
-
-fn revision(posted: &Posted) -> Result<u64, ApiError> {
-    posted.field("revision").parse().map_err(|_| not_whole())
-}
-
-fn not_whole() -> ApiError {
-    ApiError::bad_request("form", "the form is not whole")
 }
